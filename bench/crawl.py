@@ -1,0 +1,132 @@
+"""Pages and links per CPU second of a whole crawl: `python -m bench.crawl [--profile 4 40 130] [--pages N]`.
+
+Each profile's virtual web is served by a process of its own; the crawler runs in another with politeness off and every
+link durably stored, and measures its own CPU time (all threads) from the opening of the data directory to its close.
+Loading Python and the libraries is not counted. Prints a table; `--json` adds one line per profile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+
+from bench.vweb.process import ROOT, Running, serve
+from bench.vweb.spec import NO_FAULTS, WebSpec
+from config import Settings
+from crawler.memory import keep_freed_memory
+from crawler.supervisor import Crawl, resolve_seeds
+
+HOSTS: Final = 100
+PAGES: Final = {4: 20_000, 40: 10_000, 130: 5_000}
+"""Pages crawled by profile: about ten CPU seconds each."""
+CONCURRENCY: Final = 64
+
+
+def settings_for(hosts: dict[str, str], seeds: list[str], data_dir: Path, concurrency: int) -> Settings:
+    """Return the settings of a benchmark crawl: the whole web, no politeness, loopback only."""
+    return Settings.model_validate(
+        {
+            "crawl": {"name": "bench", "seeds": seeds, "data_dir": data_dir},
+            "scope": {"follow": "any"},
+            "politeness": {"delay": 0.0, "delay_per_ip": 0.0, "connections_per_host": 4, "connections_per_ip": 10_000},
+            "fetch": {"concurrency": concurrency},
+            "network": {"hosts": hosts, "allow_addresses": ["127.0.0.0/8"]},
+        }
+    )
+
+
+def crawl_here(settings: Settings) -> dict[str, Any]:
+    """Crawl in this process and return what it took."""
+    keep_freed_memory()
+    cpu_s, wall_s = time.process_time(), time.perf_counter()
+    report = uvloop.run(Crawl(settings, resolve_seeds(settings.crawl.seeds)).run())
+    cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
+    assert report.snapshot is not None
+    counters = report.snapshot.counters
+    return {
+        "reason": report.reason,
+        "pages": counters["pages"],
+        "links": counters["links"],
+        "body_bytes": counters["bytes.body"],
+        "cpu_s": round(cpu_s, 3),
+        "wall_s": round(wall_s, 3),
+        "rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+async def measure(spec: WebSpec, concurrency: int) -> dict[str, Any]:
+    """Serve a web, crawl it in a process of its own and return that process's figures."""
+    with tempfile.TemporaryDirectory(prefix="linkmill-bench-") as folder:
+        async with serve(spec, max_s=600.0) as web:
+            arguments = ["-m", "bench.crawl", "--here", _order(web, Path(folder), concurrency)]
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+            )
+            output, _ = await process.communicate()
+        if process.returncode:
+            raise SystemExit(f"the crawl of profile {spec.profile} ended with {process.returncode}")
+        figures: dict[str, Any] = json.loads(output)
+        figures["disk_bytes"] = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+    return {"profile": spec.profile, "gzip": spec.gzip, **figures}
+
+
+def _order(web: Running, data_dir: Path, concurrency: int) -> str:
+    return json.dumps({"hosts": web.hosts, "seeds": web.seeds, "data_dir": str(data_dir), "concurrency": concurrency})
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print the figures as a table."""
+    heads = ("profile", "pages", "links/page", "KB/page", "CPU s", "pages/CPU s", "links/CPU s", "RSS MiB", "B/link")
+    print("  ".join(f"{head:>11}" for head in heads))
+    for row in rows:
+        cells = (
+            f"{row['profile']} KB{' gzip' if row['gzip'] else ''}",
+            f"{row['pages']:,}",
+            f"{row['links'] / row['pages']:.1f}",
+            f"{row['body_bytes'] / row['pages'] / 1000:.1f}",
+            f"{row['cpu_s']:.2f}",
+            f"{row['pages'] / row['cpu_s']:,.0f}",
+            f"{row['links'] / row['cpu_s']:,.0f}",
+            f"{row['rss_mib']}",
+            f"{row['disk_bytes'] / row['links']:.1f}",
+        )
+        print("  ".join(f"{cell:>11}" for cell in cells))
+
+
+def main() -> None:
+    """Run the benchmark named on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.crawl", description=__doc__)
+    parser.add_argument("--profile", type=int, nargs="+", choices=sorted(PAGES), default=sorted(PAGES))
+    parser.add_argument("--pages", type=int, help="pages to crawl of each profile")
+    parser.add_argument("--gzip", action="store_true", help="serve compressed pages")
+    parser.add_argument("--concurrency", type=int, default=CONCURRENCY)
+    parser.add_argument("--json", action="store_true", help="print a JSON line per profile too")
+    parser.add_argument("--here", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.here:
+        order = json.loads(options.here)
+        settings = settings_for(order["hosts"], order["seeds"], Path(order["data_dir"]), order["concurrency"])
+        print(json.dumps(crawl_here(settings)))
+        return
+    rows = []
+    for profile in options.profile:
+        pages = options.pages or PAGES[profile]
+        spec = WebSpec(hosts=HOSTS, pages_per_host=pages // HOSTS, profile=profile, faults=NO_FAULTS, gzip=options.gzip)
+        rows.append(asyncio.run(measure(spec, options.concurrency)))
+    show(rows)
+    if options.json:
+        for row in rows:
+            print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()

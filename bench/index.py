@@ -1,0 +1,196 @@
+"""Measures the index: links a second and core of a build, its memory, bytes a link, and query times in process.
+
+`python -m bench.index [--links N] [--memory-mib M] [--threads T]` writes segments of a made-up web with the skew of the
+real one, builds one generation in a child process, so that its peak memory is its own, and asks many questions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crawler.cli.target import name_hosts, reversed_host
+from storage.index.build import Limits, Segments, parts, write_generation
+from storage.query import Index, Mode, Page, Target
+from storage.records import LINKS, PAGES, Kind, Rel
+
+LINKS_A_PAGE: Final = 60
+PAGES_A_HOST: Final = 50
+EXTERNAL: Final = 0.3
+"""Share of links to other hosts, whose popularity is Zipf's."""
+
+PAGES_A_SEGMENT: Final = 1_666
+QUESTIONS: Final = 60
+ROWS_ASKED: Final = Page(limit=100)
+
+Columns = dict[str, Any]
+"""Names to arrays or lists of one length."""
+
+
+def host(number: int) -> str:
+    """Return the name of a host; every third one shares its domain with others."""
+    return f"www.site{number}.example" if number % 3 else f"blog{number % 7}.site{number // 21}.co.uk"
+
+
+def url(number: int, page: int) -> str:
+    """Return a URL of ordinary length."""
+    return f"https://{host(number)}/articles/2024/{page:06d}/some-title-of-{page * 7919 % 100_003}.html"
+
+
+def write_web(folder: Path, links: int) -> Segments:
+    """Write the segments of a crawl that found so many links."""
+    rng = np.random.default_rng(1)
+    pages = max(links // LINKS_A_PAGE, 1)
+    hosts = max(pages // PAGES_A_HOST, 2)
+    files: tuple[list[Path], list[Path]] = ([], [])
+    for start in range(0, pages, PAGES_A_SEGMENT):
+        numbers = np.arange(start, min(start + PAGES_A_SEGMENT, pages))
+        tables = (_pages(numbers), _links(numbers, hosts, rng))
+        for kind, table, written in zip(("pages", "links"), tables, files, strict=True):
+            written.append(folder / f"{kind}-{start:08}.parquet")
+            pq.write_table(table, written[-1], compression="zstd")
+    return Segments(*files)
+
+
+def _pages(numbers: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Table:
+    urls = [url(number // PAGES_A_HOST, number % PAGES_A_HOST) for number in numbers.tolist()]
+    hosts = [host(number // PAGES_A_HOST) for number in numbers.tolist()]
+    columns: Columns = {
+        "fetch": numbers + (1 << 40),
+        "url": urls,
+        "host": hosts,
+        "fetched_at": numbers * 1_000 + 1_700_000_000_000_000,
+        "status": np.full(len(numbers), 200),
+        "ip": [f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}" for number in numbers // PAGES_A_HOST],
+        "title": [f"Title of page {number} about things" for number in numbers],
+        "lang": ["en"] * len(numbers),
+        "canonical": urls,
+    }
+    return _table(PAGES, columns, len(numbers))
+
+
+def _links(numbers: np.ndarray[Any, np.dtype[np.int64]], hosts: int, rng: np.random.Generator) -> pa.Table:
+    count = len(numbers) * LINKS_A_PAGE
+    source = np.repeat(numbers, LINKS_A_PAGE)
+    away = rng.random(count) < EXTERNAL
+    targets = np.where(away, (rng.zipf(1.3, count) - 1) % (hosts * 3), source // PAGES_A_HOST).tolist()
+    paths = np.where(away, (rng.zipf(1.4, count) - 1) % PAGES_A_HOST, rng.integers(0, PAGES_A_HOST, count)).tolist()
+    columns: Columns = {
+        "fetch": source + (1 << 40),
+        "target": [url(number, path) for number, path in zip(targets, paths, strict=True)],
+        "target_host": [host(number) for number in targets],
+        "kind": np.where(rng.random(count) < 0.1, Kind.EMBED, Kind.A),
+        "rel": np.where(rng.random(count) < 0.15, Rel.NOFOLLOW, 0),
+        "anchor": [f"anchor text {rank}" for rank in np.minimum(rng.zipf(1.3, count), 10**6).tolist()],
+        "place": rng.integers(0, 11, count),
+        "ordinal": np.tile(np.arange(LINKS_A_PAGE), len(numbers)),
+    }
+    return _table(LINKS, columns, count)
+
+
+def _table(schema: pa.Schema, columns: Columns, rows: int) -> pa.Table:
+    """Return a table of the schema: what is not given is null, or zero, false or empty where it must be there."""
+    arrays = []
+    for field in schema:
+        if field.name in columns:
+            arrays.append(pa.array(columns[field.name]).cast(field.type))
+        elif field.nullable:
+            arrays.append(pa.nulls(rows, field.type))
+        else:
+            arrays.append(pa.array([""] * rows if pa.types.is_string(field.type) else np.zeros(rows)).cast(field.type))
+    return pa.table(arrays, schema=schema)
+
+
+def build(folder: Path, limits: Limits) -> None:
+    """Build a generation of the segments in `folder` and print its figures as JSON: the child's part."""
+    segments = Segments(sorted(folder.glob("pages-*")), sorted(folder.glob("links-*")))
+    scratch, out = folder / "scratch", folder / "generation"
+    scratch.mkdir()
+    out.mkdir()
+    before, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    started = time.perf_counter()
+    counts = write_generation(segments, scratch, out, name_hosts, limits)
+    elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"links": counts.links, "wall_s": elapsed, "cpu_s": cpu, "start_kib": before, "peak_kib": peak}))
+
+
+def measure_queries(out: Path) -> None:
+    """Print how long questions about targets of all sizes take."""
+    dice = random.Random(1)
+    columns = ["target", "target_host", "target_domain", "links"]
+    rows = pq.read_table(parts(out, "targets"), columns=columns).to_pylist()
+    rows.sort(key=lambda row: -row["links"])
+    chosen = rows[: QUESTIONS // 3] + dice.sample(rows, min(len(rows), QUESTIONS))
+    targets = {
+        Mode.URL: [Target(Mode.URL, row["target"], reversed_host(row["target_host"])) for row in chosen],
+        Mode.HOST: [Target(Mode.HOST, row["target_host"], reversed_host(row["target_host"])) for row in chosen],
+        Mode.DOMAIN: [Target(Mode.DOMAIN, row["target_domain"], reversed_host(row["target_domain"])) for row in chosen],
+    }
+    with Index.open_generation(out, 1) as index:
+        questions: dict[str, Callable[[Target], object]] = {
+            "backlinks": lambda target: index.backlinks(target, page=ROWS_ASKED).table(),
+            "domains": lambda target: index.domains(target, page=ROWS_ASKED).table(),
+            "anchors": lambda target: index.anchors(target, page=ROWS_ASKED).table(),
+            "summary": index.summary,
+        }
+        for name, ask in questions.items():
+            for mode, asked in targets.items():
+                print(f"  {name:<10} {mode.value:<7} {_times(ask, asked)}")
+
+
+def _times(ask: Callable[[Target], object], targets: Sequence[Target]) -> str:
+    times = []
+    for target in targets:
+        started = time.perf_counter()
+        ask(target)
+        times.append((time.perf_counter() - started) * 1_000)
+    return f"p50 {np.percentile(times, 50):6.1f} ms   p99 {np.percentile(times, 99):6.1f} ms"
+
+
+def main() -> None:
+    """Write a web, build its index, ask it, and print the figures."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--links", type=int, default=1_000_000)
+    options.add_argument("--memory-mib", type=int, default=1_024)
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--build", type=Path, help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.build is not None:
+        build(given.build, Limits(given.memory_mib << 20, given.threads))
+        return
+    with tempfile.TemporaryDirectory(prefix="linkmill-bench-") as name:
+        folder = Path(name)
+        raw = sum(file.stat().st_size for files in write_web(folder, given.links) for file in files)
+        shape = ["--memory-mib", str(given.memory_mib), "--threads", str(given.threads)]
+        child = [sys.executable, "-m", "bench.index", "--build", name, *shape]
+        figures = json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
+        _tell(figures, raw, folder / "generation")
+        measure_queries(folder / "generation")
+
+
+def _tell(figures: dict[str, float], raw: int, out: Path) -> None:
+    links = figures["links"]
+    print(f"{links:,.0f} links, {raw / links:.1f} bytes each in segments")
+    print(f"build: {figures['wall_s']:.1f} s, {links / figures['cpu_s']:,.0f} links a CPU second")
+    print(f"memory: peak {figures['peak_kib'] / 1024:,.0f} MiB, of which {figures['start_kib'] / 1024:,.0f} before it")
+    for table in sorted(out.iterdir()):
+        size = sum(part.stat().st_size for part in parts(out, table.name))
+        print(f"  {table.name:<13} {size / links:6.2f} bytes a link")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Reads a TOML file into settings, or says everything that is wrong with it.
+
+Rule: nothing is guessed and nothing is skipped: a file that is not understood to its last key is refused.
+Paths in the file are seen from the file's folder, paths of overrides from the current one.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from pydantic import ValidationError
+
+from config.combinations import conflicts
+from config.diagnosis import diagnose
+from config.errors import ConfigError, Problem
+from config.models import Settings
+
+NO_OVERRIDES: Final[Mapping[str, str]] = MappingProxyType({})
+PATHS: Final = frozenset({"crawl.seeds_file", "crawl.data_dir", "log.file"})
+TEXTS: Final = frozenset({"crawl.name", "fetch.product", "fetch.contact", "network.proxy"}) | PATHS
+"""Keys whose override is taken as it stands, though it may look like a number."""
+LISTS: Final = frozenset(
+    {"crawl.seeds", "extract.kinds", "network.allow_addresses", "network.nameservers", "scope.exclude", "scope.include"}
+)
+"""Keys for which an override may name a single value instead of a list."""
+
+_POSITION: Final = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
+
+
+def load(path: Path, overrides: Mapping[str, str] = NO_OVERRIDES) -> Settings:
+    """Return the settings of the file at `path`, with `overrides` (dotted key to value) put over it.
+
+    An override is read as a TOML value where it is one and as text otherwise.
+    Raises ConfigError with a line for each problem.
+    """
+    tables = _parse(path)
+    for key, value in overrides.items():
+        _put(tables, key, _override(key, value))
+    settings, problems = _validate(tables, path)
+    if problems:
+        raise ConfigError(_line(path, problem, overrides) for problem in problems)
+    return settings
+
+
+def _parse(path: Path) -> dict[str, object]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{path}: line {line}: is not UTF-8; save the file in that encoding"]) from error
+    except ValueError as error:  # a TOMLDecodeError, or a number with thousands of digits
+        raise ConfigError([f"{path}: {_syntax(str(error))}"]) from error
+
+
+def _syntax(message: str) -> str:
+    match = _POSITION.fullmatch(message)
+    if match is None:
+        return f"is not TOML: {message}"
+    place = f"line {match[2]}, column {match[3]}" if match[2] else "at the end"
+    return f"{place}: is not TOML: {match[1]}"
+
+
+def _override(key: str, value: str) -> object:
+    if key in PATHS:
+        return value if value.startswith("~") else str(Path.cwd() / value)
+    parsed = value if key in TEXTS else _toml_value(value)
+    return [parsed] if key in LISTS and not isinstance(parsed, list) else parsed
+
+
+def _toml_value(text: str) -> object:
+    try:
+        tables = tomllib.loads(f"value = {text}")
+    except ValueError:
+        return text
+    return tables["value"] if len(tables) == 1 else text
+
+
+def _put(tables: dict[str, object], key: str, value: object) -> None:
+    """Set a dotted key; where a table is expected and none is found, the file's own value is what gets reported."""
+    section, _, name = key.partition(".")
+    table = tables.setdefault(section, {})
+    if isinstance(table, dict) and name:
+        table[name] = value
+    elif not name:
+        tables[section] = value
+
+
+def _validate(tables: dict[str, object], path: Path) -> tuple[Settings, list[Problem]]:
+    """Return the settings and what is wrong; beside wrong values, what the right ones say together is checked too."""
+    context = {"folder": path.parent.absolute()}
+    problems: list[Problem] = []
+    try:
+        settings = Settings.model_validate(tables, context=context)
+    except ValidationError as error:
+        problems += diagnose(error)
+        wrong = {details["loc"][:2] for details in error.errors()}
+        settings = Settings.model_validate(_without(tables, wrong), context=context)
+    told = {_setting(problem.key) for problem in problems}
+    return settings, problems + [found for found in conflicts(settings) if not _follows(found, told)]
+
+
+def _follows(found: Problem, told: Collection[str]) -> bool:
+    """Return whether a key that `found` is about, or its whole section, was told to be wrong already."""
+    settings = {_setting(key) for key in (found.key, *found.others)}
+    return any(setting in told or setting.partition(".")[0] in told for setting in settings)
+
+
+def _without(tables: dict[str, object], wrong: Collection[tuple[str | int, ...]]) -> dict[str, object]:
+    return {
+        section: {name: value for name, value in table.items() if (section, name) not in wrong}
+        for section, table in tables.items()
+        if isinstance(table, dict) and (section,) not in wrong and section in Settings.model_fields
+    }
+
+
+def _setting(key: str) -> str:
+    """Return section and name of a dotted key that may lead deeper."""
+    return ".".join(re.split(r"[.\[]", key)[:2])
+
+
+def _line(path: Path, problem: Problem, overrides: Mapping[str, str]) -> str:
+    source = "command line" if _setting(problem.key) in overrides else str(path)
+    return f"{source}: {problem.key}: {problem.text}"

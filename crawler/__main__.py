@@ -1,0 +1,5 @@
+"""`python -m crawler` is `linkmill`."""
+
+from crawler.cli import main
+
+main()

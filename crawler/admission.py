@@ -1,0 +1,71 @@
+"""Which links of a page become URLs to fetch.
+
+Rule: every link that is not followed is counted under its one reason (`Left`), in the order of the checks: kind,
+nofollow, host, seen, rules, budgets. Recording links is not touched by any of this.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from crawler.frontier import Frontier
+from crawler.jobs import Discovery
+from crawler.scope import FOLLOWED_KINDS, Budget, Left, Scope
+from crawler.seen import Seen
+from crawler.url import fingerprint
+from storage.records import Kind, LinkRow, QueueRow, Rel, Via
+
+NOT_FOLLOWED_RELS: Final = int(Rel.NOFOLLOW | Rel.UGC | Rel.SPONSORED)
+VIA: Final = {Kind.REDIRECT: Via.REDIRECT, Kind.META_REFRESH: Via.REDIRECT, Kind.LINK_CANONICAL: Via.CANONICAL}
+_FOLLOWED: Final = frozenset(int(kind) for kind in FOLLOWED_KINDS)
+_VIA: Final = {int(kind): VIA.get(kind, Via.LINK) for kind in FOLLOWED_KINDS}
+
+
+class Admission:
+    """Turn the links of a page into queue rows for those that are new, in scope and within budget."""
+
+    def __init__(self, scope: Scope, seen: Seen, budget: Budget, frontier: Frontier, skip_nofollow: bool) -> None:
+        self._scope = scope
+        self._seen = seen
+        self._budget = budget
+        self._frontier = frontier
+        self._skipped_rels = NOT_FOLLOWED_RELS if skip_nofollow else 0
+
+    def admit_links(
+        self, links: Sequence[LinkRow], how: Discovery, counters: Counter[str], now: float
+    ) -> Iterator[tuple[QueueRow, int]]:
+        """Yield (queue row, fingerprint) of every link to follow; `how.via` says how plain links were found."""
+        for link in links:
+            kind = link[3]
+            if kind not in _FOLLOWED:
+                left: Left | None = Left.KIND
+            elif link[4] & self._skipped_rels:
+                left = Left.NOFOLLOW
+            elif not self._scope.admits_host(link[1]):
+                left = Left.OUT_OF_SCOPE
+            else:
+                mark = fingerprint(link[0])
+                left = Left.SEEN if mark in self._seen else self._refuse(link[0], link[1], how.depth)
+                if left is None:
+                    yield self._take_in(link[0], link[1], mark, how._replace(via=_VIA[kind]), now), mark
+                    continue
+            counters[f"left.{left}"] += 1
+
+    def admit_seed(self, url: str, host: str, counters: Counter[str], now: float) -> tuple[QueueRow, int] | None:
+        """Return the queue row of a seed, or None, counted, when it is known or the rules leave it."""
+        mark = fingerprint(url)
+        left = Left.SEEN if mark in self._seen else self._refuse(url, host, 0)
+        if left is not None:
+            counters[f"left.{left}"] += 1
+            return None
+        return self._take_in(url, host, mark, Discovery(0, Via.SEED, 0, None), now), mark
+
+    def _refuse(self, url: str, host: str, depth: int) -> Left | None:
+        return self._scope.judge(url, depth) or self._budget.refuse(host)
+
+    def _take_in(self, url: str, host: str, mark: int, how: Discovery, now: float) -> QueueRow:
+        self._seen.add(mark)
+        self._budget.spend(host)
+        return self._frontier.discover(url, self._frontier.host(host), how, now)

@@ -1,0 +1,117 @@
+"""`crawl` and `status`: running a crawl with its progress, and looking at one from beside."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+import uvloop
+
+import config as settings_of
+from crawler.cli.logs import open_log, plain
+from crawler.cli.progress import Progress, by_class, duration, progress_of, size
+from crawler.fetch import check_versions
+from crawler.memory import keep_freed_memory
+from crawler.supervisor import Crawl, Report, resolve_seeds
+from storage.errors import DataCorrupt
+from storage.status import Status, read_status
+
+crawling = typer.Typer()
+
+
+@crawling.command()
+def crawl(
+    path: Annotated[Path, typer.Argument(help="Config file (TOML).", metavar="CONFIG")],
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start a new run instead of resuming the last one.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No live display; log lines only.")] = False,
+) -> None:
+    """Crawl, or go on with an interrupted crawl. Ctrl-C stops cleanly, a second one at once."""
+    settings = settings_of.load(path)
+    seeds = resolve_seeds(settings_of.seeds(settings))
+    check_versions()
+    keep_freed_memory()
+    with open_log(settings.log) as log:
+        report = uvloop.run(_crawl(Crawl(settings, seeds), fresh, progress_of(settings.log, log, quiet)))
+    _tell(report, path)
+
+
+async def _crawl(crawl: Crawl, fresh: bool, progress: Progress) -> Report:
+    """Run a crawl with its progress shown; the second signal ends it at once."""
+    task = asyncio.ensure_future(crawl.run(fresh=fresh))
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if crawl.stopping:
+            task.cancel()
+        crawl.stop("interrupted")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    async with progress.showing(crawl):
+        return await task
+
+
+def _tell(report: Report, path: Path) -> None:
+    """Say on standard error how the crawl ended and what to do next."""
+    if report.snapshot is None:
+        typer.echo(f"run {report.run} is finished; `linkmill crawl --fresh {path}` starts another", err=True)
+        return
+    snapshot = report.snapshot
+    typer.echo(
+        f"run {report.run}: {report.reason} after {duration(snapshot.elapsed_s)}: {snapshot.pages:,} pages, "
+        f"{snapshot.links:,} links, {size(snapshot.wire_bytes)}, {snapshot.queued:,} still queued",
+        err=True,
+    )
+    if report.reason == "exhausted":
+        typer.echo(f"next: `linkmill index {path}`", err=True)
+    else:
+        typer.echo(f"`linkmill crawl {path}` goes on; `linkmill index {path}` works on what is there", err=True)
+
+
+@crawling.command()
+def status(
+    path: Annotated[Path | None, typer.Argument(help="Config file (TOML).", metavar="CONFIG")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Data directory, instead of a config file.")] = None,
+) -> None:
+    """Show the state of a crawl, running or not, as of its last commit."""
+    if (path is None) == (data is None):
+        raise typer.BadParameter("name a config file or --data DIR, one of the two", param_hint="CONFIG")
+    data_dir = data if path is None else settings_of.load(path).crawl.data_dir
+    assert data_dir is not None
+    found = read_status(data_dir)
+    for name, value in _status_lines(found):
+        typer.echo(plain(f"{name:<12}{value}"))
+    if not found.totals.conserved:
+        raise DataCorrupt(data_dir, f"the states of the URLs do not add up: {found.totals}")
+
+
+def _status_lines(found: Status) -> list[tuple[str, str]]:
+    totals, counters = found.totals, dict(found.counters)
+    state = found.stop_reason or ("running, or ended without a last word" if found.last_commit_at else "just started")
+    left = {name: n for name, n in counters.items() if name.startswith("left.")}
+    return [
+        ("run", f"{found.run} ({found.name}), started {_moment(found.started_at)}, {found.starts} starts"),
+        ("state", state),
+        ("last commit", _moment(found.last_commit_at)),
+        ("discovered", f"{totals.discovered:,} URLs"),
+        ("", f"{totals.queued:,} queued, {totals.done:,} done, {totals.failed:,} failed, {totals.excluded:,} excluded"),
+        ("hosts", f"{found.hosts:,}, {found.hosts_visited:,} visited, {found.hosts_parked:,} parked"),
+        ("stored", f"{found.pages.rows:,} pages, {found.links.rows:,} links"),
+        (
+            "",
+            f"{size(found.pages.size_bytes + found.links.size_bytes)} in {found.pages.segments + found.links.segments} segments",
+        ),
+        ("failed", by_class(counters, "failed.")),
+        ("denied", by_class(counters, "denied.")),
+        ("robots.txt", by_class(counters, "robots.")),
+        ("not followed", by_class(left, "left.")),
+        ("dropped", by_class(counters, "dropped.", "cut.")),
+    ]
+
+
+def _moment(at: float | None) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at is not None else "none"

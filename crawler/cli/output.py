@@ -1,0 +1,167 @@
+"""Where answers go: a table for people, or a file format to standard output or a file.
+
+Rule: what came from the web never reaches a terminal with its control characters; a file is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+
+import pyarrow as pa
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from storage.export import Format, Rows, named, write
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+BIDI_AND_BREAKS: Final = (*range(0x200E, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0x061C, 0xFEFF)
+"""Line separators and marks that reorder text: they make a terminal show something else than what is there."""
+
+ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
+    code: f"\\u{code:04x}" for code in BIDI_AND_BREAKS
+}
+ESCAPES_IN_LINES: Final = {code: text for code, text in ESCAPES.items() if code not in (0x0A, 0x0D)}
+
+CELL_CHARACTERS: Final = 100
+"""Longest cell of a table without a terminal, whose width is not known: beyond it the end is left out."""
+
+
+class Destination(NamedTuple):
+    """How and where an answer is written."""
+
+    form: Format
+    file: Path | None
+    raw: bool
+
+
+def clean(text: str) -> str:
+    """Return `text` with control, bidirectional and line-breaking characters written as escapes."""
+    return text.translate(ESCAPES)
+
+
+def note(text: str) -> None:
+    """Tell the person at the terminal something that is not part of the answer."""
+    typer.echo(clean(text), err=True)
+
+
+def deliver(rows: Rows, columns: Sequence[str], to: Destination) -> int:
+    """Write an answer, of which a table shows only `columns`, and return its rows."""
+    if to.form is Format.TABLE:
+        with _text_sink(to.file) as sink:
+            return show_rows(rows, columns, sink)
+    with _binary_sink(to.file, to.form) as binary:
+        return write(rows, to.form, binary, to.raw)
+
+
+def show_rows(rows: Rows, columns: Sequence[str], sink: io.TextIOBase | None = None) -> int:
+    """Print rows as a table: drawn by Rich on a terminal, aligned columns elsewhere."""
+    shown = [[shown_value(row[column]) for column in columns] for batch in rows for row in named(batch).to_pylist()]
+    heads = [column.replace("_", " ") for column in columns]
+    numeric = [pa.types.is_integer(_type_of(rows.schema, column)) for column in columns]
+    if sink is None and sys.stdout.isatty():
+        _draw(heads, shown, numeric)
+    elif shown:
+        for line in _aligned([heads, *shown], numeric):
+            print(line, file=sink or sys.stdout)
+    return len(shown)
+
+
+def _type_of(schema: pa.Schema, column: str) -> pa.DataType:
+    # Kinds and places are numbers in the answer and names in the table.
+    kind: pa.DataType = schema.field(column).type
+    return kind if pa.types.is_int64(kind) else pa.string()
+
+
+def shown_value(value: object) -> str:
+    """Return a value as tables show it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return value.strftime("%Y-%m-%d %H:%M")
+        case list():
+            return clean(" ".join(str(part) for part in value))
+        case _:
+            return clean(str(value))
+
+
+def _draw(heads: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[bool]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head, is_number in zip(heads, numeric, strict=True):
+        table.add_column(head, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        # Text, not str: brackets in an anchor are no markup.
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def _aligned(rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> Iterator[str]:
+    cut = [[_shortened(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cut, strict=True)]
+    for row in cut:
+        cells = zip(row, widths, numeric, strict=True)
+        yield "  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in cells).rstrip()
+
+
+def _shortened(cell: str) -> str:
+    return cell if len(cell) <= CELL_CHARACTERS else cell[: CELL_CHARACTERS - 1] + "…"
+
+
+@contextmanager
+def _text_sink(file: Path | None) -> Iterator[io.TextIOBase | None]:
+    if file is None:
+        yield None
+        return
+    with _placed(file) as binary, io.TextIOWrapper(binary, encoding="utf-8") as text:
+        yield text
+
+
+@contextmanager
+def _binary_sink(file: Path | None, form: Format) -> Iterator[BinaryIO]:
+    if file is not None:
+        with _placed(file) as binary:
+            yield binary
+    elif not sys.stdout.isatty():
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+    elif form is Format.PARQUET:
+        raise typer.BadParameter("parquet is not for terminals: name a file or redirect", param_hint="--output")
+    else:
+        yield _Terminal()
+
+
+class _Terminal(io.BytesIO):
+    """Standard output, with what could command the terminal written as escapes."""
+
+    def write(self, content: Buffer, /) -> int:
+        text = bytes(content)
+        sys.stdout.write(text.decode("utf-8", "replace").translate(ESCAPES_IN_LINES))
+        return len(text)
+
+
+@contextmanager
+def _placed(file: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes its name when it is complete."""
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        sink = unfinished.open("wb")
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint="--output") from error
+    try:
+        with sink:
+            yield sink
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,186 @@
+"""What a running crawl shows: a live display on a terminal, one log line a period elsewhere.
+
+Rule: only reads `Crawl.snapshot`; a crawl runs the same whether it is watched or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from crawler.stats import Snapshot
+
+if TYPE_CHECKING:
+    from config import LogSettings
+    from crawler.supervisor import Crawl
+
+REFRESH_S: Final = 0.5
+RATE_WINDOW: Final = 20
+"""Snapshots over which rates are taken: ten seconds of the live display."""
+STANDINGS: Final = {
+    "due": "waiting for their delay",
+    "held": "waiting for their address",
+    "full": "being fetched",
+    "loading": "loading from disk",
+    "resolving": "resolving",
+    "robots": "waiting for robots.txt",
+    "parked": "parked",
+    "idle": "idle",
+}
+
+
+class Rates:
+    """Pages, links and bytes a second over the last snapshots."""
+
+    def __init__(self, window: int) -> None:
+        self._snapshots: deque[Snapshot] = deque(maxlen=window)
+
+    def add(self, snapshot: Snapshot) -> tuple[float, float, float]:
+        """Return (pages, links, bytes) a second up to `snapshot`."""
+        self._snapshots.append(snapshot)
+        first = self._snapshots[0]
+        elapsed_s = snapshot.elapsed_s - first.elapsed_s
+        if elapsed_s <= 0:
+            return (0.0, 0.0, 0.0)
+        return (
+            (snapshot.pages - first.pages) / elapsed_s,
+            (snapshot.links - first.links) / elapsed_s,
+            (snapshot.wire_bytes - first.wire_bytes) / elapsed_s,
+        )
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people read it: 42s, 3m05s, 2h07m."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def size(number: float) -> str:
+    """Return a number of bytes as people read it: 812 B, 3.4 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"
+
+
+def eta_s(snapshot: Snapshot, pages_per_s: float, bytes_per_s: float) -> float | None:
+    """Return the seconds until the first limit is reached, or until the queue is empty at this rate."""
+    waits: list[float] = []
+    if snapshot.max_time_s:
+        waits.append(snapshot.max_time_s - snapshot.elapsed_s)
+    if snapshot.max_pages and pages_per_s:
+        waits.append((snapshot.max_pages - snapshot.pages) / pages_per_s)
+    if snapshot.max_bytes and bytes_per_s:
+        waits.append((snapshot.max_bytes - snapshot.wire_bytes) / bytes_per_s)
+    if pages_per_s:
+        waits.append((snapshot.queued + snapshot.open) / pages_per_s)
+    return max(0.0, min(waits)) if waits else None
+
+
+def by_class(counters: dict[str, int], *prefixes: str) -> str:
+    """Return the counters under some prefixes as `name n, name n`, the largest first."""
+    found = [(n, name.partition(".")[2]) for name, n in counters.items() if name.startswith(prefixes) and n]
+    return ", ".join(f"{name} {n:,}" for n, name in sorted(found, reverse=True)) or "none"
+
+
+def live_table(snapshot: Snapshot, rates: Rates) -> Table:
+    """Return the live display of a snapshot."""
+    pages_s, links_s, bytes_s = rates.add(snapshot)
+    left_s = eta_s(snapshot, pages_s, bytes_s)
+    hosts = ", ".join(f"{snapshot.hosts[key]:,} {text}" for key, text in STANDINGS.items() if snapshot.hosts.get(key))
+    table = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("pages", f"{snapshot.pages:,}   {pages_s:,.1f} a second"),
+        ("links", f"{snapshot.links:,}   {links_s:,.0f} a second"),
+        ("bytes", f"{size(snapshot.wire_bytes)}   {size(bytes_s)} a second"),
+        ("queued", f"{snapshot.queued:,}   {snapshot.open:,} open"),
+        ("hosts", hosts or "none"),
+        ("failed", by_class(snapshot.counters, "failed.")),
+        ("denied", by_class(snapshot.counters, "denied.")),
+        ("elapsed", duration(snapshot.elapsed_s) + (f"   about {duration(left_s)} left" if left_s is not None else "")),
+    ):
+        table.add_row(name, value)
+    return table
+
+
+def line_fields(snapshot: Snapshot, rates: Rates) -> dict[str, object]:
+    """Return the fields of one log line."""
+    pages_s, links_s, bytes_s = rates.add(snapshot)
+    left_s = eta_s(snapshot, pages_s, bytes_s)
+    failed = {k.partition(".")[2]: n for k, n in snapshot.counters.items() if k.startswith("failed.")}
+    return {
+        "pages": snapshot.pages,
+        "pages_per_s": round(pages_s, 1),
+        "links": snapshot.links,
+        "links_per_s": round(links_s),
+        "queued": snapshot.queued,
+        "open": snapshot.open,
+        "hosts": snapshot.hosts,
+        "failed": failed,
+        "bytes": snapshot.wire_bytes,
+        "elapsed_s": round(snapshot.elapsed_s, 1),
+        "eta_s": None if left_s is None else round(left_s),
+    }
+
+
+class Progress:
+    """Show a crawl while it runs."""
+
+    def __init__(self, log: logging.Logger, period_s: float, live: bool) -> None:
+        self._log = log
+        self._period_s = period_s
+        self._live = live
+
+    @asynccontextmanager
+    async def showing(self, crawl: Crawl) -> AsyncIterator[None]:
+        """Show `crawl` until the block ends."""
+        if not self._live:
+            rates = Rates(2)
+            async with _repeating(crawl, self._period_s, lambda snapshot: self._write(snapshot, rates)):
+                yield
+            return
+        rates = Rates(RATE_WINDOW)
+        with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+            async with _repeating(
+                crawl, REFRESH_S, lambda snapshot: live.update(live_table(snapshot, rates), refresh=True)
+            ):
+                yield
+
+    def _write(self, snapshot: Snapshot, rates: Rates) -> None:
+        self._log.info("progress", extra={"fields": line_fields(snapshot, rates)})
+
+
+@asynccontextmanager
+async def _repeating(crawl: Crawl, period_s: float, show: Callable[[Snapshot], None]) -> AsyncIterator[None]:
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(period_s)
+            snapshot = crawl.snapshot()
+            if snapshot is not None:
+                show(snapshot)
+
+    task = asyncio.ensure_future(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def progress_of(settings: LogSettings, log: logging.Logger, quiet: bool) -> Progress:
+    """Return the display that fits where the output goes."""
+    live = sys.stderr.isatty() and settings.format == "text" and settings.file is None and not quiet
+    return Progress(log, settings.period, live)

@@ -1,0 +1,252 @@
+"""`index`, `summary`, `backlinks`, `domains`, `anchors`, `outlinks`: building the index and asking it.
+
+Rule: answers go to standard output; notes, the next cursor among them, to standard error. An empty answer is an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final, Literal, NamedTuple
+
+import orjson
+import typer
+
+import config as settings_of
+from config import Settings
+from crawler.cli.output import Destination, clean, deliver, note, show_rows, shown_value
+from crawler.cli.target import TargetUnclear, name_hosts, read_target
+from storage.cursor import CursorRefused
+from storage.export import Format, label
+from storage.index.build import Limits
+from storage.index.publish import build_index
+from storage.query import HYPERLINKS, STATES, Answer, Filters, Index, Mode, Page, Scope, Summary, Target
+from storage.records import Kind
+
+questions = typer.Typer()
+
+TABLE_ROWS: Final = 50
+"""Rows of a table when no limit is given; the other formats write all."""
+
+
+class Question(NamedTuple):
+    """A command that lists something about a target."""
+
+    name: str
+    help: str
+    ask: Callable[[Index, Target, Filters, Page], Answer]
+    columns: tuple[str, ...]
+    """Of a table; the other formats have all."""
+    direction: Literal["to", "from"] = "to"
+
+
+LISTS: Final = (
+    Question(
+        "backlinks",
+        "List the links that lead to TARGET, each with its page and its evidence.",
+        Index.backlinks,
+        ("source_url", "target", "anchor", "kind", "nofollow", "place", "scope", "state", "first_seen"),
+    ),
+    Question(
+        "domains",
+        "List the domains that link to TARGET, those with most links first.",
+        Index.domains,
+        ("source_domain", "links", "pages", "hosts", "follow", "nofollow", "first_seen", "last_seen"),
+    ),
+    Question(
+        "anchors",
+        "List the anchors of the links to TARGET, those used most first.",
+        Index.anchors,
+        ("anchor", "links", "pages", "domains", "follow", "nofollow", "first_seen", "last_seen"),
+    ),
+    Question(
+        "outlinks",
+        "List the links that TARGET itself has, page by page.",
+        Index.outlinks,
+        ("source_url", "target", "target_status", "anchor", "kind", "nofollow", "place", "scope", "state"),
+        "from",
+    ),
+)
+
+ConfigPath = Annotated[Path, typer.Argument(help="Config file (TOML).", metavar="CONFIG")]
+Subject = Annotated[str, typer.Argument(help="URL, URL prefix, host or domain; international names are fine.", metavar="TARGET")]
+DataDir = Annotated[Path | None, typer.Option("--data", help="Data directory.", show_default="./linkmill-data")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Config file that names the data directory.")]
+ModeOption = Annotated[
+    Literal["auto", "url", "prefix", "host", "domain"],
+    typer.Option(help="What TARGET is; auto: a URL with a scheme or path, else a registered domain, else a host."),
+]
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the answer.")]
+LimitOption = Annotated[
+    int | None, typer.Option(min=0, help=f"Rows at most, 0 for all. Default: {TABLE_ROWS} in a table, else all.")
+]
+CursorOption = Annotated[str | None, typer.Option(help="Go on where an answer stopped: the text it ended with.")]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of standard output.")]
+RawOption = Annotated[bool, typer.Option("--raw", help="CSV: leave cells alone that a spreadsheet would compute.")]
+KindOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kind", help="Kind of link (a, link-canonical, embed, ..., all); may be repeated. Default: a, area."
+    ),
+]
+ScopeOption = Annotated[
+    Scope,
+    typer.Option(help="Links from where; outside means any page for a URL, other hosts for a host, other domains for a domain."),
+]
+StateOption = Annotated[
+    Literal["live", "lost", "unknown", "all"], typer.Option(help="State of the links when last looked at.")
+]
+FollowOption = Annotated[
+    bool | None, typer.Option("--follow/--nofollow", help="Only links without, or only those with, nofollow in force.")
+]
+
+
+@questions.command()
+def index(path: ConfigPath) -> None:
+    """Build the index of everything crawled so far and publish it; may run beside a crawl."""
+    settings = settings_of.load(path)
+    limits = Limits(settings.storage.index_memory, settings.storage.index_threads)
+    built = build_index(settings.crawl.data_dir, name_hosts, limits)
+    counts = built.counts
+    typer.echo(
+        f"Generation {built.generation.id}: {counts.links:,} links of {counts.pages:,} pages to {counts.targets:,} URLs"
+        f" on {counts.hosts:,} hosts of {counts.domains:,} domains;"
+        f" {built.bytes / 1e6:,.1f} MB in {built.elapsed_s:.1f} s"
+    )
+
+
+@questions.command()
+def summary(
+    target: Subject,
+    data: DataDir = None,
+    config: ConfigOption = None,
+    mode: ModeOption = "auto",
+    form: Annotated[Literal["table", "jsonl"], typer.Option("--format", "-f", help="How to write it.")] = "table",
+) -> None:
+    """Count who links to TARGET, with the domains and anchors behind most of the links."""
+    with _opened(data, config) as opened:
+        subject = _target(opened, target, mode, "to")
+        found = opened.summary(subject)
+        if not found.figures.num_rows:
+            note(_about_nothing(opened, subject, "to"))
+            return
+        if form == "jsonl":
+            _print_json(found)
+        else:
+            _print_summary(found, subject)
+
+
+def _add(question: Question) -> None:
+    """Make a command of a question: all of them take the same options."""
+
+    def answer(
+        target: Subject,
+        data: DataDir = None,
+        config: ConfigOption = None,
+        mode: ModeOption = "auto",
+        kind: KindOption = None,
+        scope: ScopeOption = Scope.OUTSIDE,
+        state: StateOption = "live",
+        follow: FollowOption = None,
+        limit: LimitOption = None,
+        cursor: CursorOption = None,
+        form: FormatOption = Format.TABLE,
+        output: OutputOption = None,
+        raw: RawOption = False,
+    ) -> None:
+        filters = _filters(kind, scope, state, follow)
+        page = Page(_rows(limit, form), cursor)
+        with _opened(data, config) as opened:
+            subject = _target(opened, target, mode, question.direction)
+            _answer(opened, question, (subject, filters, page), Destination(form, output, raw))
+
+    questions.command(question.name, help=question.help)(answer)
+
+
+for _question in LISTS:
+    _add(_question)
+
+
+def _answer(opened: Index, question: Question, asked: tuple[Target, Filters, Page], to: Destination) -> None:
+    try:
+        rows = question.ask(opened, *asked)
+    except CursorRefused as error:
+        raise typer.BadParameter(str(error), param_hint="--cursor") from error
+    written = deliver(rows, question.columns, to)
+    if not written:
+        note(_about_nothing(opened, asked[0], question.direction))
+    if rows.cursor is not None:
+        note(f"There is more: repeat the command with --cursor {rows.cursor}")
+
+
+@contextmanager
+def _opened(data: Path | None, config: Path | None) -> Iterator[Index]:
+    """Open the index of the data directory that the options name."""
+    if data is not None and config is not None:
+        raise typer.BadParameter("give either --data or --config", param_hint="--data")
+    settings = settings_of.load(config) if config is not None else Settings()
+    limits = Limits(settings.storage.index_memory, settings.storage.index_threads)
+    with Index.open(data or settings.crawl.data_dir, limits) as opened:
+        yield opened
+
+
+def _target(opened: Index, text: str, mode: str, direction: str) -> Target:
+    counted = opened.links_to if direction == "to" else opened.links_from
+    try:
+        return read_target(text, None if mode == "auto" else Mode(mode), lambda found: counted(found) > 0)
+    except TargetUnclear as error:
+        raise typer.BadParameter(str(error), param_hint="TARGET") from error
+
+
+def _filters(kinds: list[str] | None, scope: Scope, state: str, follow: bool | None) -> Filters:
+    return Filters(
+        kinds=frozenset(member for name in kinds for member in _kinds_of(name)) if kinds else HYPERLINKS,
+        scope=scope,
+        states=STATES if state == "all" else (state,),
+        nofollow=None if follow is None else not follow,
+    )
+
+
+def _kinds_of(name: str) -> list[Kind]:
+    """Return the kinds that one --kind names."""
+    found = [kind for kind in Kind if name in ("all", label(kind))]
+    if not found:
+        names = ", ".join(label(kind) for kind in Kind)
+        raise typer.BadParameter(f"{name!r} is none of all, {names}", param_hint="--kind")
+    return found
+
+
+def _rows(limit: int | None, form: Format) -> int | None:
+    if limit is None:
+        return TABLE_ROWS if form is Format.TABLE else None
+    return limit or None
+
+
+def _about_nothing(opened: Index, subject: Target, direction: Literal["to", "from"]) -> str:
+    """Say why an answer is empty."""
+    links = opened.links_to(subject) if direction == "to" else opened.links_from(subject)
+    about = f"{direction} the {subject.mode.value} {subject.name}"
+    if not links:
+        return f"The index has no link {about}."
+    return f"No link {about} matches; it has {links:,} of other kinds, scopes or states (--kind, --scope, --state all)."
+
+
+def _print_json(found: Summary) -> None:
+    lists = {"domains": found.domains, "anchors": found.anchors}
+    row = found.figures.to_pylist()[0] | {name: table.to_pylist() for name, table in lists.items()}
+    typer.echo(orjson.dumps(row, option=orjson.OPT_UTC_Z))
+
+
+def _print_summary(found: Summary, subject: Target) -> None:
+    typer.echo(clean(f"{subject.mode.value} {subject.name}"))
+    for name, value in found.figures.to_pylist()[0].items():
+        if name != "name" and value is not None:
+            typer.echo(f"  {name.replace('_', ' '):<14} {shown_value(value)}")
+    for title, table, columns in (
+        ("Referring domains", found.domains, ("source_domain", "links", "pages", "first_seen", "last_seen")),
+        ("Anchors", found.anchors, ("anchor", "links", "pages", "domains", "follow")),
+    ):
+        if table.num_rows:
+            typer.echo(f"\n{title}")
+            show_rows(table.to_reader(), columns)

@@ -1,0 +1,89 @@
+"""What a person means by a target: a URL, the beginning of one, a host or a domain; and the domains of hosts.
+
+Rule: this is where storage, which parses no URL, gets its names from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pyarrow as pa
+
+from crawler.url import domains_of, host_of, normalise, path_of
+from storage.index.policy import HOST_DOMAINS
+from storage.query import Mode, Target
+
+
+class TargetUnclear(Exception):
+    """This is no URL, host or domain."""
+
+    def __init__(self, text: str, detail: str) -> None:
+        super().__init__(text, detail)
+        self.text = text
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.text!r} {self.detail}"
+
+
+def reversed_host(host: str) -> str:
+    """Return the labels from the last, so that a domain's hosts sort together; addresses stay as they are."""
+    if host[-1:] == "]" or host.rpartition(".")[2].isdecimal():
+        return host
+    return ".".join(reversed(host.split(".")))
+
+
+def name_hosts(hosts: Sequence[str]) -> pa.Table:
+    """Return the rows of `policy.HOST_DOMAINS` for some hosts."""
+    domains = [domains_of(host) for host in hosts]
+    columns = [
+        hosts,
+        [found.domain for found in domains],
+        [found.domain_private for found in domains],
+        [reversed_host(host) for host in hosts],
+    ]
+    return pa.table([pa.array(column, pa.string()) for column in columns], schema=HOST_DOMAINS)
+
+
+def read_target(text: str, mode: Mode | None, is_known: Callable[[Target], bool]) -> Target:
+    """Return what `text` means; names may be international.
+
+    Without a mode a text with a scheme or path is a URL, any other a domain when it is a registered one, else a host.
+    Without a scheme https is meant, unless `is_known` knows only the URL with http.
+    Raises TargetUnclear.
+    """
+    variants = list(_urls_of(text))
+    if not variants:
+        raise TargetUnclear(text, "is no http or https URL, host or domain")
+    if mode is None:
+        mode = _guess(text, variants[0])
+    targets = [_target(url, mode) for url in variants]
+    return next((target for target in targets if is_known(target)), targets[0]) if len(targets) > 1 else targets[0]
+
+
+def _urls_of(text: str) -> Iterator[str]:
+    """Yield the normal forms that `text` can stand for, the likeliest first."""
+    text = text.strip()
+    for candidate in (text,) if "://" in text else (f"https://{text}", f"http://{text}"):
+        url = normalise(candidate)
+        if url is not None:
+            yield url
+
+
+def _guess(text: str, url: str) -> Mode:
+    if "://" in text or path_of(url) != "/" or text.strip().endswith("/"):
+        return Mode.URL
+    host = host_of(url)
+    return Mode.DOMAIN if domains_of(host).domain == host else Mode.HOST
+
+
+def _target(url: str, mode: Mode) -> Target:
+    host = host_of(url)
+    match mode:
+        case Mode.URL | Mode.PREFIX:
+            return Target(mode, url, reversed_host(host))
+        case Mode.HOST:
+            return Target(mode, host, reversed_host(host))
+        case Mode.DOMAIN:
+            domain = domains_of(host).domain
+            return Target(mode, domain, reversed_host(domain))

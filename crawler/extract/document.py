@@ -1,0 +1,98 @@
+"""Reads one HTML document from its bytes to a `Page`.
+
+Rule: one parse and one walk in document order pick the elements that matter; the base is found before any href is
+resolved, and what anchors hold before any anchor is read.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final
+
+from crawler.extract import head
+from crawler.extract.elements import READERS, Reading, readers_of
+from crawler.extract.page import ExtractSettings, Page
+from crawler.extract.place import Ancestors
+from crawler.extract.rel import rel_bits
+from crawler.extract.rows import Rows, count_links
+from crawler.extract.tree import TAGS, Node, parse
+from crawler.extract.words import INNER, WordReader, hreflang_of, words_of
+from crawler.headers import link_header as parse_link_header
+from crawler.url import Resolver, host_of
+from storage.records import Kind, LinkRow, Place
+
+_BASE: Final = TAGS["base"]
+_WANTED: Final = frozenset(READERS) | INNER | {_BASE}
+
+
+def extract(
+    body: bytes, encoding: str, page_url: str, settings: ExtractSettings, link_header: Sequence[str] = ()
+) -> Page:
+    """Read the links and the head of an HTML page. Never raises, whatever the markup.
+
+    `encoding` is what `crawler.charset.sniff` said, `page_url` the normal form of the final URL, `link_header` the
+    values of the answer's Link fields: their rows come first and are counted like the page's own.
+    """
+    page = Page()
+    if link_header:
+        _read_link_header(page, link_header, page_url, settings)
+    parser = parse(body, encoding)
+    root = parser.root
+    assert root is not None  # a document without any markup still has <html>
+    found = wanted_elements(root)
+    head.read_language(page, root)
+    head.read_base(page, [node for tag, node in found if tag == _BASE], page_url)
+    base_url = page.base or page_url
+    rows = Rows(page, Resolver(base_url, page_url, query_codec(encoding)), settings)
+    ancestors = Ancestors(parser)
+    words = WordReader(root, [pair for pair in found if pair[0] in INNER], ancestors, settings)
+    reading = Reading(page, base_url, rows, words, ancestors, settings)
+    readers = readers_of(settings.kinds)
+    for tag, node in found:
+        if tag in readers:
+            readers[tag](reading, node)
+    rows.finish()
+    count_links(page, host_of(page_url))
+    return page
+
+
+def header_rows(values: Iterable[str], page_url: str, settings: ExtractSettings) -> list[LinkRow]:
+    """Return the rows of an answer's Link fields alone, for an answer that is no HTML page."""
+    page = Page()
+    _read_link_header(page, values, page_url, settings)
+    return page.links
+
+
+def _read_link_header(page: Page, values: Iterable[str], page_url: str, settings: ExtractSettings) -> None:
+    """Read the Link fields (RFC 8288): they resolve against the URL of the answer, never against a <base>."""
+    rows = Rows(page, Resolver(page_url), settings)
+    for link in parse_link_header(values):
+        target = rows.target(link.target, Kind.HEADER_LINK)
+        if target is not None:
+            words = words_of({"title": link.title}, ("title",), settings.anchor_bytes)
+            rel = rel_bits(link.params.get("rel", ""))
+            rows.add(target, (int(Kind.HEADER_LINK), rel, int(Place.OTHER), hreflang_of(link.params)), words)
+    rows.finish()
+
+
+def wanted_elements(root: Node) -> list[tuple[int, Node]]:
+    """Pick elements by tag number in document order: 0.09 us an element; ten selectors in C take twice as long."""
+    found = []
+    for node in root.traverse():
+        tag = node.tag_id
+        if tag in _WANTED:
+            found.append((tag, node))
+    return found
+
+
+@lru_cache(maxsize=64)
+def query_codec(encoding: str) -> str | None:
+    """Return the codec for queries of a page in this encoding, None for UTF-8 (Encoding Standard, section 4.3)."""
+    if encoding.lower().startswith(("utf", "replacement")):
+        return None
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError:
+        return None

@@ -1,0 +1,209 @@
+"""How each element links: one function for each tag, and the table of attributes that hold URLs.
+
+Rule: an attribute that is not there is no link, an empty one is the same document. What becomes of an href is decided
+by `crawler.extract.rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from crawler import headers
+from crawler.extract import head
+from crawler.extract.page import ExtractSettings, Page, Refresh
+from crawler.extract.place import Ancestors
+from crawler.extract.rel import kind_of_link, rel_bits
+from crawler.extract.rows import Rows
+from crawler.extract.srcset import candidates
+from crawler.extract.tree import TAGS, Node
+from crawler.extract.words import NO_WORDS, Attributes, WordReader, hreflang_of
+from crawler.url import Refusal, normalise
+from storage.records import Kind
+
+_A: Final = int(Kind.A)
+
+
+@dataclass(slots=True)
+class Reading:
+    """One page being read: what the functions below share."""
+
+    page: Page
+    base_url: str
+    rows: Rows
+    words: WordReader
+    ancestors: Ancestors
+    settings: ExtractSettings
+
+
+def read_a(reading: Reading, node: Node) -> None:
+    """Read <a>, HTML's or SVG's. Without href it is no link."""
+    attributes = node.attributes
+    if "href" in attributes:
+        href = attributes["href"] or ""
+    elif "xlink:href" in attributes:
+        href = attributes["xlink:href"] or ""
+    else:
+        return
+    rows = reading.rows
+    target = rows.resolve(href)
+    if isinstance(target, Refusal):
+        rows.refuse(target)
+    elif rows.full:
+        rows.drop()
+    else:
+        rel = attributes.get("rel")
+        edge = (_A, rel_bits(rel) if rel else 0, reading.ancestors.place(node), None)
+        rows.add(target, edge, reading.words.of_anchor(node, attributes))
+
+
+def read_area(reading: Reading, node: Node) -> None:
+    """Read <area>."""
+    attributes = node.attributes
+    if "href" not in attributes:
+        return
+    target = reading.rows.target(attributes["href"] or "", Kind.AREA)
+    if target is not None:
+        words = reading.words.of_area(node, attributes)
+        edge = (int(Kind.AREA), rel_bits(attributes.get("rel") or ""), _place(reading, node), None)
+        reading.rows.add(target, edge, words)
+
+
+def read_link(reading: Reading, node: Node) -> None:
+    """Read <link>: its kind follows from rel and type."""
+    attributes = node.attributes
+    if "href" not in attributes:
+        return
+    href = attributes["href"] or ""
+    rel = attributes.get("rel") or ""
+    kind = kind_of_link(rel, attributes.get("type") or "")
+    if kind is Kind.LINK_CANONICAL and reading.page.canonical is None and href.strip():
+        reading.page.canonical = normalise(href, reading.base_url)
+    target = reading.rows.target(href, kind)
+    if target is not None:
+        words = reading.words.of_attributes(attributes, ("title",))
+        hreflang = hreflang_of(attributes) if kind is Kind.LINK_ALTERNATE else None
+        reading.rows.add(target, (int(kind), rel_bits(rel), _place(reading, node), hreflang), words)
+
+
+def read_meta(reading: Reading, node: Node) -> None:
+    """Read <meta>: a refresh is a link, the rest describes the page."""
+    attributes = node.attributes
+    pragma = (attributes.get("http-equiv") or "").strip().lower()
+    content = attributes.get("content") or ""
+    if pragma == "refresh":
+        _read_refresh(reading, node, content)
+    elif pragma == "content-language":
+        head.read_content_language(reading.page, content)
+    else:
+        head.read_named_meta(reading.page, attributes, reading.settings.product)
+
+
+def _read_refresh(reading: Reading, node: Node, content: str) -> None:
+    refresh = headers.refresh(content)
+    if refresh is None or not refresh[1]:
+        return
+    url = normalise(refresh[1], reading.base_url)
+    if url is not None and reading.page.refresh is None:
+        reading.page.refresh = Refresh(refresh[0], url)
+    target = reading.rows.target(refresh[1], Kind.META_REFRESH)
+    if target is not None:
+        reading.rows.add(target, (int(Kind.META_REFRESH), 0, _place(reading, node), None), NO_WORDS)
+
+
+def read_title(reading: Reading, node: Node) -> None:
+    """Read <title>."""
+    head.read_title(reading.page, node)
+
+
+def read_form(reading: Reading, node: Node) -> None:
+    """Read <form>: where it is sent to."""
+    attributes = node.attributes
+    if "action" in attributes:
+        target = reading.rows.target(attributes["action"] or "", Kind.FORM)
+        if target is not None:
+            rel = rel_bits(attributes.get("rel") or "")
+            reading.rows.add(target, (int(Kind.FORM), rel, _place(reading, node), None), NO_WORDS)
+
+
+def read_input(reading: Reading, node: Node) -> None:
+    """Read <input type=image>."""
+    attributes = node.attributes
+    if (attributes.get("type") or "").strip().lower() == "image":
+        _read_urls(reading, node, attributes, _EMBED_IMAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Urls:
+    """Which attributes of an element hold URLs, and which say what it shows."""
+
+    kind: Kind
+    urls: tuple[str, ...]
+    srcset: bool = False
+    words: tuple[str, ...] = ()
+
+
+_EMBED_IMAGE: Final = _Urls(Kind.EMBED, ("src",), srcset=True, words=("alt",))
+
+
+def _read_urls(reading: Reading, node: Node, attributes: Attributes, urls: _Urls) -> None:
+    hrefs = [attributes[name] or "" for name in urls.urls if name in attributes]
+    if urls.srcset and (srcset := attributes.get("srcset")):
+        hrefs += candidates(srcset)
+    for href in hrefs:
+        target = reading.rows.target(href, urls.kind)
+        if target is not None:
+            words = reading.words.of_attributes(attributes, urls.words) if urls.words else NO_WORDS
+            reading.rows.add(target, (int(urls.kind), 0, _place(reading, node), None), words)
+
+
+def _reader_of(urls: _Urls) -> Callable[[Reading, Node], None]:
+    def read(reading: Reading, node: Node) -> None:
+        _read_urls(reading, node, node.attributes, urls)
+
+    return read
+
+
+def _place(reading: Reading, node: Node) -> int:
+    return reading.ancestors.place(node)
+
+
+_CITE: Final = _Urls(Kind.CITE, ("cite",))
+
+_URLS: Final = {
+    "img": _EMBED_IMAGE,
+    "source": _Urls(Kind.EMBED, ("src",), srcset=True),
+    "video": _Urls(Kind.EMBED, ("src", "poster")),
+    "audio": _Urls(Kind.EMBED, ("src",)),
+    "track": _Urls(Kind.EMBED, ("src",)),
+    "embed": _Urls(Kind.EMBED, ("src",)),
+    "object": _Urls(Kind.EMBED, ("data",)),
+    "iframe": _Urls(Kind.FRAME, ("src",), words=("title",)),
+    "frame": _Urls(Kind.FRAME, ("src",), words=("title",)),
+    "script": _Urls(Kind.RESOURCE, ("src",)),
+    "blockquote": _CITE,
+    "q": _CITE,
+    "ins": _CITE,
+    "del": _CITE,
+}
+
+READERS: Final[dict[int, Callable[[Reading, Node], None]]] = {
+    TAGS["a"]: read_a,
+    TAGS["area"]: read_area,
+    TAGS["link"]: read_link,
+    TAGS["meta"]: read_meta,
+    TAGS["title"]: read_title,
+    TAGS["form"]: read_form,
+    TAGS["input"]: read_input,
+} | {TAGS[name]: _reader_of(urls) for name, urls in _URLS.items()}
+"""By tag number; elements without an entry hold no URL that is recorded."""
+
+
+@lru_cache(maxsize=16)
+def readers_of(kinds: frozenset[Kind]) -> dict[int, Callable[[Reading, Node], None]]:
+    """Return the readers that links of these kinds need (none given: all); the others check the kind themselves."""
+    if not kinds or Kind.A in kinds:
+        return READERS
+    return {tag: read for tag, read in READERS.items() if read is not read_a}

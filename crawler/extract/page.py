@@ -1,0 +1,59 @@
+"""What extraction gives: the links of a page and what the page says about itself; and the settings it obeys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from storage.records import Kind, LinkRow
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractSettings:
+    """What to keep of a page."""
+
+    kinds: frozenset[Kind] = frozenset()
+    """Kinds to store; empty for all. Links of other kinds are neither stored nor counted."""
+    anchor_bytes: int = 512
+    max_links: int = 10_000
+    """Link rows of a page; further ones are counted in `links_dropped`."""
+    context: bool = False
+    """Also read the text before and after hyperlinks."""
+    product: str = "Linkmill"
+    """Name of the crawler, for robots directives addressed to it alone."""
+
+
+class Refresh(NamedTuple):
+    """A meta refresh to another document."""
+
+    delay_s: float
+    url: str
+    """Normal form."""
+
+
+@dataclass(slots=True)
+class Page:
+    """What was read from one HTML page. The counts are those of `PageRow`."""
+
+    links: list[LinkRow] = field(default_factory=list)
+    """In document order, identical ones folded."""
+    title: str | None = None
+    lang: str | None = None
+    canonical: str | None = None
+    """Normal form of the first canonical that has one."""
+    base: str | None = None
+    """Normal form of the declared base that is in force; None where the page is its own."""
+    generator: str | None = None
+    robots: int = 0
+    """Robots bits of the meta elements."""
+    has_robots: bool = False
+    """A robots meta element was there, whatever it said."""
+    refresh: Refresh | None = None
+    internal: int = 0
+    external: int = 0
+    external_domains: int = 0
+    nofollow: int = 0
+    bad_href: int = 0
+    same_document: int = 0
+    other_scheme: int = 0
+    links_dropped: int = 0

@@ -1,0 +1,101 @@
+"""Where on the page a link stands: the nearest part that holds it, and the anchor that holds an image.
+
+Rule: ancestors only, an element is never its own place. Each ancestor is looked at once a page, so a page of any depth
+is walked in linear time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from selectolax.lexbor import LexborHTMLParser
+
+from crawler.extract.tree import TAGS, Node
+from storage.records import Place
+
+_A: Final = TAGS["a"]
+_OTHER: Final = int(Place.OTHER)
+
+_BY_TAG: Final = {TAGS[place.name.lower()]: int(place) for place in Place if place is not Place.OTHER}
+"""Every place but OTHER is the name of an element."""
+
+_BY_ROLE: Final = {
+    "banner": int(Place.HEADER),
+    "navigation": int(Place.NAV),
+    "main": int(Place.MAIN),
+    "article": int(Place.ARTICLE),
+    "region": int(Place.SECTION),
+    "complementary": int(Place.ASIDE),
+    "contentinfo": int(Place.FOOTER),
+    "figure": int(Place.FIGURE),
+    "table": int(Place.TABLE),
+    "form": int(Place.FORM),
+}
+
+_NO_PLACE: Final = frozenset({"none", "presentation"})
+"""Roles that take an element's own meaning away, as on a table for layout."""
+
+
+class Ancestors:
+    """Finds what is around the elements of one page; the keys of its tables are `mem_id`s."""
+
+    __slots__ = ("_anchors", "_places", "_transparent")
+
+    def __init__(self, parser: LexborHTMLParser) -> None:
+        self._anchors: dict[int, int] = {}
+        self._places: dict[int, int] = {}
+        self._transparent: set[int] = set()
+        for node in parser.css("[role]"):
+            self._note_role(node)
+
+    def _note_role(self, node: Node) -> None:
+        """Let the first known token of `role` decide, instead of the element."""
+        for token in (node.attributes.get("role") or "").lower().split():
+            if token in _NO_PLACE:
+                self._transparent.add(node.mem_id)
+                return
+            if token in _BY_ROLE:
+                self._places[node.mem_id] = _BY_ROLE[token]
+                return
+
+    def place(self, node: Node) -> int:
+        """Return the part of the page that holds `node`."""
+        places = self._places
+        path: list[int] = []
+        found: int | None = _OTHER
+        parent = node.parent
+        while parent is not None:
+            key = parent.mem_id
+            found = places.get(key)
+            if found is not None:
+                break
+            path.append(key)
+            found = _BY_TAG.get(parent.tag_id)
+            if found is not None and key not in self._transparent:
+                break
+            parent = parent.parent
+        if found is None or parent is None:
+            found = _OTHER
+        for key in path:
+            places[key] = found
+        return found
+
+    def anchor(self, node: Node) -> int:
+        """Return the `mem_id` of the <a> around `node`, 0 where there is none."""
+        path: list[int] = []
+        found: int | None = 0
+        parent = node.parent
+        while parent is not None:
+            key = parent.mem_id
+            found = self._anchors.get(key)
+            if found is not None:
+                break
+            path.append(key)
+            if parent.tag_id == _A:
+                found = key
+                break
+            parent = parent.parent
+        found = found or 0
+        for key in path:
+            self._anchors[key] = found
+        return found

@@ -1,0 +1,460 @@
+"""What to do next: a heap of hosts by the time they may be asked again.
+
+The flow of one page: `take` serves the first host whose time has come and returns a job. That is the page's `Request`
+when everything is known; before it, what is missing first: `Resolve` its name, fetch its robots.txt (`RobotsFetch`); or
+`Denied` when the page may not be fetched at all. The caller does the job and tells the frontier: `resolved`,
+`robots_answered`, `release`. Rule: no I/O, no clock, no waiting here; what must be read from disk is a wish.
+Times are monotonic seconds; `utc_offset` turns them into UTC where rows are stored.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from crawler.addresses import Endpoint
+from crawler.headers import retry_after
+from crawler.hostqueue import HostQueue, Standing
+from crawler.jobs import Denied, Discovery, Job, Resolve, RobotsFetch, RobotsRefused
+from crawler.outcome import Failed, Outcome, Request
+from crawler.politeness import Gate, PaceTable
+from crawler.robots_policy import RobotsState
+from crawler.url import domains_of, origin_of, path_of, shard_of
+from storage.records import Failure, HostRow, QueueRow, Via
+
+if TYPE_CHECKING:
+    from config import PolitenessSettings
+
+ROBOTS_TRIES: Final = 3
+"""Failed fetches of a robots.txt after which its host is parked until the next start."""
+
+
+_WAITING: Final = (Standing.DUE, Standing.HELD)
+
+
+class Address:
+    """The gate of one IP address and the hosts that wait for it, first come first served."""
+
+    __slots__ = ("gate", "ip", "queued", "waiting")
+
+    def __init__(self, ip: str, gate: Gate) -> None:
+        self.ip = ip
+        self.gate = gate
+        self.waiting: deque[HostQueue] = deque()
+        self.queued = False
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """The politeness settings the frontier itself applies."""
+
+    delay_per_ip_s: float
+    connections_per_ip: int
+    max_crawl_delay_s: float
+    max_retry_after_s: float
+    robots: bool
+
+    @classmethod
+    def of(cls, settings: PolitenessSettings) -> Manners:
+        return cls(
+            settings.delay_per_ip,
+            settings.connections_per_ip,
+            settings.max_crawl_delay,
+            settings.max_retry_after,
+            settings.robots,
+        )
+
+
+class Frontier:
+    """Every host with something queued, and the order in which they are served."""
+
+    def __init__(self, paces: PaceTable, manners: Manners, utc_offset: float, first_seq: int = 0) -> None:
+        self._paces = paces
+        self._manners = manners
+        self.utc_offset = utc_offset
+        self._seqs = count(first_seq)
+        self._order = count()
+        self._heap: list[tuple[float, int, HostQueue | Address]] = []
+        self.hosts: dict[int, HostQueue] = {}
+        self._by_name: dict[str, HostQueue] = {}
+        self._addresses: dict[str, Address] = {}
+        self.robots: dict[str, RobotsState] = {}
+        self._robots_asked: dict[str, HostQueue] = {}
+        self._sent: dict[int, tuple[Address, Endpoint]] = {}
+        self._wishes: list[HostQueue] = []
+        self._starved: list[HostQueue] = []
+        self._refills = 0
+        self._next_host_id = 1
+        self.queued = 0
+        self.open = 0
+
+    # Hosts and rows come in.
+
+    def host(self, name: str) -> HostQueue:
+        """Return the queue of a host, made on first sight."""
+        host = self._by_name.get(name)
+        if host is None:
+            domains = domains_of(name)
+            record = HostRow(self._next_host_id, name, domains.domain, domains.domain_private, shard_of(domains.domain))
+            host = self._enter(record)
+        return host
+
+    def _enter(self, record: HostRow) -> HostQueue:
+        host = HostQueue(record, self._paces.pace_of(record.host))
+        self.hosts[record.host_id] = self._by_name[record.host] = host
+        self._next_host_id = max(self._next_host_id, record.host_id + 1)
+        return host
+
+    def restore(self, record: HostRow, queued: int, now: float) -> None:
+        """Take over a host from the store with `queued` rows on disk; an earlier delay or Retry-After still holds."""
+        host = self._enter(record)
+        record.parked = None
+        if record.crawl_delay_s is not None:
+            self._learn_crawl_delay(host, record.crawl_delay_s)
+        if record.next_at:
+            longest = max(self._manners.max_retry_after_s, host.courtesy.delay_s)
+            host.gate.hold(min(record.next_at - self.utc_offset, now + longest))
+        host.tail = queued
+        self.queued += queued
+        self._wake(host, now)
+
+    def discover(self, url: str, host: HostQueue, how: Discovery, now: float) -> QueueRow:
+        """Queue a URL that is new to the crawl and return its row for the store."""
+        discovered_at = now + self.utc_offset
+        row = QueueRow(
+            host.record.host_id, next(self._seqs), url, how.depth, how.via, how.fetch, discovered_at, 0, how.hops, 0.0
+        )
+        host.record.discovered += 1
+        self._push(host, row, 0.0, now)
+        return row
+
+    def retry(self, request: Request, due_at: float, now: float) -> QueueRow:
+        """Queue a request again for `due_at` and return its new row for the store."""
+        row = QueueRow(
+            request.host_id,
+            next(self._seqs),
+            request.url,
+            request.depth,
+            request.via,
+            request.discovered_from,
+            request.discovered_at,
+            request.tries + 1,
+            request.hops,
+            due_at + self.utc_offset,
+        )
+        self._push(self.hosts[request.host_id], row, due_at, now)
+        return row
+
+    def _push(self, host: HostQueue, row: QueueRow, due_at: float, now: float) -> None:
+        host.push(row, due_at)
+        self.queued += 1
+        if host.standing is Standing.IDLE:
+            self._wake(host, now)
+
+    # Jobs go out.
+
+    def take(self, now: float) -> Job | None:
+        """Return the next job, or None when nothing may be done before `next_at()`."""
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            entry = heappop(heap)[2]
+            host = self._first_waiting(entry, now) if isinstance(entry, Address) else entry
+            if host is not None and host.standing in _WAITING:
+                job = self._serve(host, now)
+                if job is not None:
+                    return job
+        return None
+
+    def next_at(self) -> float | None:
+        """Return when `take` may have something, or None when it waits for an answer or a refill."""
+        return self._heap[0][0] if self._heap else None
+
+    def _first_waiting(self, address: Address, now: float) -> HostQueue | None:
+        address.queued = False
+        if address.waiting and address.gate.next_at <= now and address.gate.open < address.gate.limit:
+            host = address.waiting.popleft()
+            self._call_waiting(address)
+            return host
+        self._call_waiting(address)
+        return None
+
+    def _call_waiting(self, address: Address) -> None:
+        """Put an address with waiting hosts into the heap, unless it is there or must first end a request."""
+        if address.waiting and not address.queued and address.gate.open < address.gate.limit:
+            address.queued = True
+            heappush(self._heap, (address.gate.next_at, next(self._order), address))
+
+    def _serve(self, host: HostQueue, now: float) -> Job | None:
+        """Decide what one host needs next; leave it in the place where it waits for that."""
+        host.settle_deferred(now)
+        if host.wants_refill:
+            self._wish(host)
+        if not host.head and not host.robots_hops:
+            self._wake(host, now)
+            return None
+        if host.gate.next_at > now:
+            self._enqueue(host, host.gate.next_at)
+            return None
+        if host.resolved_until <= now:
+            host.standing = Standing.RESOLVING
+            self.open += 1
+            return Resolve(host.record.host, host.record.host_id)
+        if host.refused is not None:
+            return self._refuse_address(host, host.refused, now)
+        if host.robots_hops:
+            return self._send(host, host.robots_hops[0], now)
+        return self._serve_page(host, now)
+
+    def _serve_page(self, host: HostQueue, now: float) -> Job | None:
+        row = host.head[0]
+        if self._manners.robots:
+            origin = origin_of(row.url)
+            robots = self.robots.get(origin)
+            if robots is None or robots.expires_at <= now + self.utc_offset:
+                return self._ask_robots(host, origin, now)
+            if robots.unreachable:
+                host.gate.hold(robots.expires_at - self.utc_offset)
+                self._enqueue(host, host.gate.next_at)
+                return None
+            if not robots.rules.allowed(path_of(row.url)):
+                return self._deny(host, Failure.ROBOTS, now)
+        return self._send(host, _request(row, host), now)
+
+    def _ask_robots(self, host: HostQueue, origin: str, now: float) -> Job | None:
+        if origin in self._robots_asked:
+            host.standing = Standing.ROBOTS
+            return None
+        job = self._send(
+            host, RobotsFetch(origin, origin + "/robots.txt", host.record.host, host.record.host_id, 0), now
+        )
+        if job is not None:
+            self._robots_asked[origin] = host
+        return job
+
+    def _send(self, host: HostQueue, job: Request | RobotsFetch, now: float) -> Job | None:
+        """Start the host's and its address's delay and hand the job out, or let the host wait for its address."""
+        address = self._address(host)
+        if address.gate.next_at > now or address.gate.open >= address.gate.limit:
+            host.standing = Standing.HELD
+            address.waiting.append(host)
+            self._call_waiting(address)
+            return None
+        if isinstance(job, Request):
+            host.head.popleft()
+            self.queued -= 1
+        elif host.robots_hops and host.robots_hops[0] is job:
+            host.robots_hops.popleft()
+        host.gate.start(now)
+        address.gate.start(now)
+        self._sent[id(job)] = (address, host.endpoints[0])
+        self.open += 1
+        self._wake(host, now)
+        return job
+
+    def _deny(self, host: HostQueue, failure: Failure, now: float) -> Denied:
+        request = _request(host.head.popleft(), host)
+        self.queued -= 1
+        self._wake(host, now)
+        return Denied(request, failure)
+
+    def _refuse_address(self, host: HostQueue, failure: Failure, now: float) -> Job:
+        if not host.robots_hops:
+            return self._deny(host, failure, now)
+        fetch = host.robots_hops.popleft()
+        self._wake(host, now)
+        return RobotsRefused(fetch, failure)
+
+    def _address(self, host: HostQueue) -> Address:
+        ip = host.endpoints[0].ip
+        address = self._addresses.get(ip)
+        if address is None:
+            gate = Gate(self._manners.delay_per_ip_s, self._manners.connections_per_ip)
+            address = self._addresses[ip] = Address(ip, gate)
+        return address
+
+    # Where a host waits.
+
+    def _wake(self, host: HostQueue, now: float) -> None:
+        """Put a host where it belongs now: the heap, its refill, rest, or behind its open requests."""
+        if host.gate.open >= host.gate.limit:
+            host.standing = Standing.FULL
+        elif host.head or host.robots_hops:
+            self._enqueue(host, max(now, host.gate.next_at))
+        elif host.deferred:
+            self._enqueue(host, max(host.deferred[0][0], host.gate.next_at))
+        elif host.tail:
+            host.standing = Standing.LOADING
+            self._wish(host)
+        else:
+            host.standing = Standing.IDLE
+
+    def _enqueue(self, host: HostQueue, at: float) -> None:
+        host.standing = Standing.DUE
+        heappush(self._heap, (at, next(self._order), host))
+
+    def park(self, host: HostQueue, reason: str) -> None:
+        """Set a host aside until the next start; its rows stay queued."""
+        host.record.parked = reason
+        host.standing = Standing.PARKED
+
+    # Answers come back.
+
+    def release(self, job: Request | RobotsFetch, outcome: Outcome, now: float) -> None:
+        """End a job that was sent: free its gates and let the host's delay learn from the outcome."""
+        host = self.hosts[job.host_id]
+        address, _ = self._sent.pop(id(job))
+        self.open -= 1
+        host.courtesy.learn(outcome)
+        host.gate.delay_s = host.courtesy.delay_s
+        host.gate.end(now)
+        host.gate.hold(now + self._asked_pause_s(outcome, now))
+        address.gate.end(now)
+        self._call_waiting(address)
+        if isinstance(outcome, Failed):
+            host.next_endpoint()
+            if host.courtesy.exhausted:
+                self.park(host, f"{host.courtesy.failures} failures in a row, the last: {outcome.failure.name.lower()}")
+        if host.standing is Standing.FULL:
+            self._wake(host, now)
+
+    def _asked_pause_s(self, outcome: Outcome, now: float) -> float:
+        """Return how long the server asked to be left alone (Retry-After), at most the limit of the settings."""
+        if not isinstance(outcome, Failed) or outcome.answer is None:
+            return 0.0
+        value = outcome.answer.header("retry-after")
+        pause = retry_after(value, now + self.utc_offset) if value is not None else None
+        return min(pause or 0.0, self._manners.max_retry_after_s)
+
+    def resolved(self, host_id: int, endpoints: tuple[Endpoint, ...], until: float, now: float) -> None:
+        """Take the host's addresses, at least one, good until `until`."""
+        host = self._end_resolving(host_id)
+        host.endpoints, host.resolved_until, host.refused = endpoints, max(until, now + 1.0), None
+        self._wake(host, now)
+
+    def refused(self, host_id: int, failure: Failure, until: float, now: float) -> None:
+        """Learn that the host has no address, or none that may be reached: its pages are denied until `until`."""
+        host = self._end_resolving(host_id)
+        host.endpoints, host.resolved_until, host.refused = (), max(until, now + 1.0), failure
+        self._wake(host, now)
+
+    def unresolved(self, host_id: int, now: float) -> Request | RobotsFetch | None:
+        """Learn that the host's name has no answer; return what would have been sent next, which failed with it."""
+        host = self._end_resolving(host_id)
+        host.courtesy.went_badly()
+        host.gate.hold(now + host.courtesy.delay_s)
+        job: Request | RobotsFetch | None = None
+        if host.robots_hops:
+            job = host.robots_hops.popleft()
+        elif host.head:
+            job = _request(host.head.popleft(), host)
+            self.queued -= 1
+        if host.courtesy.exhausted:
+            self.park(host, f"{host.courtesy.failures} failures in a row, the last: dns")
+        else:
+            self._wake(host, now)
+        return job
+
+    def _end_resolving(self, host_id: int) -> HostQueue:
+        host = self.hosts[host_id]
+        assert host.standing is Standing.RESOLVING, "an answer for a name nobody asked for"
+        self.open -= 1
+        return host
+
+    def robots_hop(self, fetch: RobotsFetch, url: str, host: HostQueue, now: float) -> bool:
+        """Queue the target of a redirected robots.txt at its host, first of all; False where that host is parked."""
+        if host.standing is Standing.PARKED:
+            return False
+        host.robots_hops.append(RobotsFetch(fetch.origin, url, host.record.host, host.record.host_id, fetch.hops + 1))
+        if host.standing in (Standing.IDLE, Standing.LOADING, Standing.ROBOTS):
+            self._wake(host, now)
+        return True
+
+    def robots_answered(self, origin: str, state: RobotsState, now: float) -> HostQueue:
+        """Put an origin's robots.txt in force and return the host it belongs to."""
+        self.robots[origin] = state
+        host = self._robots_asked.pop(origin)
+        host.record.robots_status, host.record.robots_at = state.verdict, state.fetched_at
+        if state.rules.crawl_delay_s is not None:
+            self._learn_crawl_delay(host, state.rules.crawl_delay_s)
+        if state.unreachable and state.failures >= ROBOTS_TRIES:
+            self.park(host, "robots.txt unreachable")
+        elif host.standing is Standing.ROBOTS:
+            self._wake(host, now)
+        return host
+
+    def _learn_crawl_delay(self, host: HostQueue, crawl_delay_s: float) -> None:
+        host.courtesy.crawl_delay_s = min(crawl_delay_s, self._manners.max_crawl_delay_s)
+        delay_s = host.courtesy.delay_s
+        host.gate.hold(host.gate.next_at + delay_s - host.gate.delay_s)
+        host.gate.delay_s = delay_s
+
+    # What is on disk.
+
+    def _wish(self, host: HostQueue) -> None:
+        if not host.wished:
+            host.wished = True
+            self._wishes.append(host)
+
+    def wishes(self) -> list[HostQueue]:
+        """Hand over the hosts that want rows from disk, each to be answered by `refilled`."""
+        wishes, self._wishes = self._wishes, []
+        self._refills += len(wishes)
+        return wishes
+
+    def refilled(self, host: HostQueue, rows: list[QueueRow], now: float) -> None:
+        """Take the rows after `loaded_seq` of a wish; none means that they are still to be committed."""
+        host.wished = False
+        self._refills -= 1
+        host.refill(rows, self.utc_offset)
+        if not rows and host.tail:
+            host.wished = True
+            self._starved.append(host)
+        elif host.standing is Standing.LOADING:
+            self._wake(host, now)
+
+    def committed(self) -> None:
+        """Learn that all rows handed out so far are on disk: wishes that found nothing are wished again."""
+        self._wishes.extend(self._starved)
+        self._starved.clear()
+
+    @property
+    def wishing(self) -> bool:
+        return bool(self._wishes)
+
+    @property
+    def starving(self) -> bool:
+        """Whether a refill found nothing because the rows are still to be committed."""
+        return bool(self._starved)
+
+    def endpoint_of(self, job: Request | RobotsFetch) -> Endpoint:
+        """Return where to send a job: the address that was reserved for it."""
+        return self._sent[id(job)][1]
+
+    # What the operator sees.
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is open, due or to be read: only parked hosts have anything left."""
+        return not (self.open or self._heap or self._wishes or self._starved or self._refills)
+
+    def standings(self) -> Counter[Standing]:
+        """Count the hosts by where they stand."""
+        return Counter(host.standing for host in self.hosts.values())
+
+
+def _request(row: QueueRow, host: HostQueue) -> Request:
+    return Request(
+        row.url,
+        host.record.host,
+        row.host_id,
+        row.seq,
+        row.depth,
+        Via(row.via),
+        row.discovered_from,
+        row.discovered_at,
+        row.tries,
+        row.hops,
+    )

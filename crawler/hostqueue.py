@@ -1,0 +1,123 @@
+"""One host as the frontier sees it: the head of its queue, its gate, its address, its robots.txt work.
+
+Rule: every queued row with `seq <= loaded_seq` is here in RAM, every later one is on disk or in the batch that is about
+to be committed; `tail` counts the latter. So a retry and a refill never meet the same row twice.
+Whose turn it is, `crawler.frontier` decides.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from enum import Enum
+from heapq import heappop, heappush
+from typing import Final
+
+from crawler.addresses import Endpoint
+from crawler.jobs import RobotsFetch
+from crawler.politeness import Courtesy, Gate, Pace
+from storage.records import Failure, HostRow, QueueRow
+
+HEAD_ROWS: Final = 128
+"""Rows of one host kept in RAM: two minutes of work at one request a second, 20 KB."""
+HEAD_LOW: Final = 16
+"""Refill is asked for below this, so that it arrives before the head is empty."""
+
+
+class Standing(Enum):
+    """Where a host stands; it is in exactly one place at a time."""
+
+    IDLE = "idle"
+    DUE = "due"  # in the heap
+    HELD = "held"  # waits for its address, which serves other hosts too
+    FULL = "full"  # as many requests open as allowed
+    LOADING = "loading"  # its next rows are on their way from disk
+    RESOLVING = "resolving"
+    ROBOTS = "robots"  # waits for a robots.txt
+    PARKED = "parked"
+
+
+class HostQueue:
+    """The head of one host's queue and what is needed to decide whether it may be served."""
+
+    __slots__ = (
+        "courtesy",
+        "deferred",
+        "endpoints",
+        "gate",
+        "head",
+        "loaded_seq",
+        "record",
+        "refused",
+        "resolved_until",
+        "robots_hops",
+        "standing",
+        "tail",
+        "wished",
+    )
+
+    def __init__(self, record: HostRow, pace: Pace) -> None:
+        self.record = record
+        self.courtesy = Courtesy(pace, record.penalty_s)
+        self.gate = Gate(self.courtesy.delay_s, pace.connections)
+        self.head: deque[QueueRow] = deque()
+        self.deferred: list[tuple[float, int, QueueRow]] = []
+        self.tail = 0
+        self.loaded_seq = -1
+        self.wished = False
+        self.standing = Standing.IDLE
+        self.endpoints: tuple[Endpoint, ...] = ()
+        self.resolved_until = 0.0
+        self.refused: Failure | None = None
+        self.robots_hops: deque[RobotsFetch] = deque()
+
+    @property
+    def queued(self) -> int:
+        return len(self.head) + len(self.deferred) + self.tail
+
+    def push(self, row: QueueRow, due_at: float) -> None:
+        """Queue a row that may be fetched from `due_at` on (0.0: at once); keep it in RAM while the head has room."""
+        if self.tail or len(self.head) + len(self.deferred) >= HEAD_ROWS:
+            self.tail += 1
+            return
+        self.loaded_seq = row.seq
+        self._keep(row, due_at)
+
+    def refill(self, rows: list[QueueRow], utc_offset: float) -> None:
+        """Take over rows read from disk, in order of `seq`."""
+        self.tail -= len(rows)
+        assert self.tail >= 0, "more rows on disk than were counted"
+        for row in rows:
+            self._keep(row, row.not_before - utc_offset if row.not_before else 0.0)
+        if rows:
+            self.loaded_seq = rows[-1].seq
+
+    def _keep(self, row: QueueRow, due_at: float) -> None:
+        if due_at:
+            heappush(self.deferred, (due_at, row.seq, row))
+        else:
+            self.head.append(row)
+
+    def settle_deferred(self, now: float) -> None:
+        """Put the retries whose time has come in front of the queue."""
+        while self.deferred and self.deferred[0][0] <= now:
+            self.head.appendleft(heappop(self.deferred)[2])
+
+    @property
+    def wants_refill(self) -> bool:
+        return self.tail > 0 and not self.wished and len(self.head) < HEAD_LOW
+
+    def next_endpoint(self) -> None:
+        """Move on to the host's next address after one that could not be reached."""
+        self.endpoints = self.endpoints[1:] + self.endpoints[:1]
+
+    def snapshot(self, utc_offset: float) -> HostRow:
+        """Return the host's row as of now, for the store."""
+        record = self.record
+        record.ip = self.endpoints[0].ip if self.endpoints else record.ip
+        record.crawl_delay_s = self.courtesy.crawl_delay_s
+        record.delay_s = self.courtesy.delay_s
+        record.penalty_s = self.courtesy.penalty_s
+        record.failures = self.courtesy.failures
+        record.next_at = self.gate.next_at + utc_offset if self.gate.next_at else 0.0
+        return replace(record)

@@ -1,0 +1,97 @@
+"""A request and what became of it: the values that cross the line between the pure core and the async shell.
+
+Rule: the web's faults are values. A fetch always ends in exactly one of `Fetched`, `Redirected` or `Failed`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from storage.records import Failure, RedirectKind, Truncated, Via
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One page to fetch, as the frontier hands it out."""
+
+    url: str
+    """Normal form: no fragment, no userinfo."""
+    host: str
+    host_id: int
+    seq: int
+    depth: int
+    via: Via
+    discovered_from: int | None
+    discovered_at: float
+    """UTC, seconds since the epoch."""
+    tries: int
+    hops: int
+
+
+Headers = list[tuple[str, str]]
+"""Response header fields in the order received; names in lower case, values stripped, repeated fields kept apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The head of an HTTP response and how it came."""
+
+    status: int
+    headers: Headers
+    ip: str | None
+    http_version: str
+    """`1.1`, `1.0`."""
+    started_at: float
+    """UTC, seconds since the epoch."""
+    ended_at: float
+    elapsed_s: float
+    """Measured on the monotonic clock."""
+    wire_bytes: int = 0
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of the field `name` (lower case), or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def values(self, name: str) -> list[str]:
+        """Return all values of the field `name` (lower case), in order."""
+        return [value for key, value in self.headers if key == name]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A final answer with its decoded body, whole unless `truncated` says which cap cut it."""
+
+    answer: Answer
+    body: bytes
+    truncated: Truncated = Truncated.NO
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """A 301, 302, 303, 307 or 308 with a Location; the target has not been resolved or judged."""
+
+    answer: Answer
+    location: str
+    """The raw field value."""
+    kind: RedirectKind
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No usable answer. `answer` is there when a head was received."""
+
+    failure: Failure
+    detail: str
+    """One line for people; never parsed."""
+    answer: Answer | None = None
+    elapsed_s: float = 0.0
+    ip: str | None = None
+    """The address that was tried."""
+    ended_at: float = field(default=0.0)
+    """UTC, seconds since the epoch."""
+
+
+Outcome = Fetched | Redirected | Failed

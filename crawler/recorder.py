@@ -1,0 +1,103 @@
+"""What is about to be committed: pages, links, queue changes and host states of the last seconds, as one batch.
+
+Rule: everything one page changed is put into the same batch before anything else runs (no await in between), so that
+a commit shows all of it or none. Filled by the worker's slots, emptied by `run`, which is the only one to commit.
+A batch that has grown past twice its size makes the slots wait in `room` until the commit under way has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from crawler.hostqueue import HostQueue
+from crawler.outcome import Request
+from crawler.stats import Stats
+from storage.records import Batch, LinkRow, PageRow, QueueRow, RobotsRow
+
+if TYPE_CHECKING:
+    from config import StorageSettings
+    from storage.sqlite import CrawlStore
+
+
+class Recorder:
+    """Collect one batch after the other and commit each as a whole."""
+
+    def __init__(self, store: CrawlStore, settings: StorageSettings, stats: Stats, utc_offset: float) -> None:
+        self._store = store
+        self._settings = settings
+        self._stats = stats
+        self._utc_offset = utc_offset
+        self._batch = Batch()
+        self._touched: dict[int, HostQueue] = {}
+        self._due = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._stopping = False
+        self.on_commit: Callable[[], None] = lambda: None
+
+    def page(self, row: PageRow, links: list[LinkRow]) -> None:
+        self._batch.pages.append(row)
+        self._batch.links.extend(links)
+        if len(self._batch.links) >= self._settings.commit_links:
+            self._due.set()
+            if len(self._batch.links) >= 2 * self._settings.commit_links:
+                self._room.clear()
+
+    def queue(self, row: QueueRow, fingerprint: int | None = None) -> None:
+        """Add a row to the queue; with its fingerprint when the URL is new to the crawl."""
+        self._batch.added.append(row)
+        if fingerprint is not None:
+            self._batch.seen.append(fingerprint)
+
+    def finish(self, request: Request) -> None:
+        """Take a request's row out of the queue."""
+        self._batch.finished.append((request.host_id, request.seq))
+
+    def touch(self, host: HostQueue) -> None:
+        """Save the state of a host with the next commit."""
+        self._touched[host.record.host_id] = host
+
+    def robots(self, row: RobotsRow) -> None:
+        self._batch.robots[row.origin] = row
+
+    def hurry(self) -> None:
+        """Ask for a commit now: somebody waits for rows that only it will put on disk."""
+        self._due.set()
+
+    async def room(self) -> None:
+        """Wait while more is pending than a commit may hold."""
+        await self._room.wait()
+
+    def stop(self) -> None:
+        """Make `run` commit what is pending and return."""
+        self._stopping = True
+        self._due.set()
+
+    async def run(self) -> None:
+        """Commit at every interval, at every full batch, and a last time after `stop`.
+
+        Raises StorageError when the store gives up.
+        """
+        while not self._stopping:
+            with suppress(TimeoutError):  # the interval is over: commit what there is
+                await asyncio.wait_for(self._due.wait(), self._settings.commit_interval)
+            await self.commit()
+        await self.commit()
+
+    async def commit(self) -> None:
+        self._due.clear()
+        batch = self._swap()
+        self._room.set()
+        await self._store.commit(batch, time.time())
+        self.on_commit()
+
+    def _swap(self) -> Batch:
+        batch, self._batch = self._batch, Batch()
+        batch.hosts = {host_id: host.snapshot(self._utc_offset) for host_id, host in self._touched.items()}
+        self._touched.clear()
+        batch.counters = dict(self._stats.counters)
+        return batch

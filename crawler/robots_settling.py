@@ -1,0 +1,84 @@
+"""What follows from the outcome of a robots.txt fetch: rules in force, another hop, or a closed origin.
+
+Rule: these calls never await. A redirect is queued at the host it leads to, so that it waits for that host's delay and
+passes the address check like any other request.
+"""
+
+from __future__ import annotations
+
+from time import time
+from typing import TYPE_CHECKING
+
+from crawler import robots_policy
+from crawler.headers import max_age, retry_after
+from crawler.outcome import Answer, Failed, Fetched, Outcome, Redirected
+from crawler.robots_policy import RobotsAnswer, RobotsState
+from crawler.url import host_of, normalise
+from storage.records import Failure
+
+if TYPE_CHECKING:
+    from crawler.jobs import RobotsFetch
+    from crawler.parts import Parts
+
+
+class RobotsSettling:
+    """Turn outcomes of robots.txt fetches into the state of their origins."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._frontier = parts.frontier
+        self._recorder = parts.recorder
+        self._counters = parts.stats.counters
+        self._product = parts.settings.fetch.product
+        self._first_wait_s = parts.settings.fetch.retry_wait
+
+    def settle(self, fetch: RobotsFetch, outcome: Outcome, now: float) -> None:
+        """Draw the conclusions of a fetch that ended at `now` (monotonic)."""
+        self._counters["robots.fetches"] += 1
+        self._recorder.touch(self._frontier.hosts[fetch.host_id])
+        match outcome:
+            case Redirected():
+                self._redirect(fetch, outcome, now)
+            case Fetched(answer, body):
+                self._answer(fetch, _final(answer, body), now)
+            case Failed(answer=Answer() as answer) if answer.status >= 400:
+                self._answer(fetch, _final(answer, b""), now)
+            case Failed(failure):
+                self.fail(fetch, failure, now)
+
+    def fail(self, fetch: RobotsFetch, failure: Failure, now: float) -> None:
+        """Settle a robots.txt that could not be had at all."""
+        previous = self._frontier.robots.get(fetch.origin)
+        self._put_in_force(
+            fetch.origin,
+            robots_policy.after_failure(previous, failure.name.lower(), time(), first_wait_s=self._first_wait_s),
+            now,
+        )
+
+    def _redirect(self, fetch: RobotsFetch, outcome: Redirected, now: float) -> None:
+        target = normalise(outcome.location, fetch.url)
+        if target is None or not robots_policy.follows(fetch.hops):
+            self._answer(fetch, _final(outcome.answer, b""), now)
+        elif not self._frontier.robots_hop(fetch, target, self._frontier.host(host_of(target)), now):
+            self.fail(fetch, Failure.CONNECT, now)
+
+    def _answer(self, fetch: RobotsFetch, answer: RobotsAnswer, now: float) -> None:
+        previous = self._frontier.robots.get(fetch.origin)
+        state = robots_policy.after_answer(previous, answer, self._product, time(), first_wait_s=self._first_wait_s)
+        self._put_in_force(fetch.origin, state, now)
+
+    def _put_in_force(self, origin: str, state: RobotsState, now: float) -> None:
+        self._counters[f"robots.{state.verdict}"] += 1
+        host = self._frontier.robots_answered(origin, state, now)
+        self._recorder.touch(host)
+        self._recorder.robots(robots_policy.to_row(state, origin, host.record.host_id))
+
+
+def _final(answer: Answer, body: bytes) -> RobotsAnswer:
+    """Return what the policy needs of an answer. A body cut by our own cap is whole enough: RFC 9309 section 2.5."""
+    pause = answer.header("retry-after")
+    return RobotsAnswer(
+        answer.status,
+        body,
+        max_age_s=max_age(", ".join(answer.values("cache-control"))),
+        retry_after_s=(retry_after(pause, time()) or 0.0) if pause is not None else 0.0,
+    )

@@ -1,0 +1,154 @@
+"""Which discovered URLs the crawl may follow, and the reason why another is left.
+
+Rule: scope decides following only; every link is recorded whatever the answer here. Each refusal is one `Left`,
+which is counted. Budgets are asked last, so that a URL that would be left anyway does not use one up.
+What was seen before is `crawler.seen`'s, what robots.txt says `crawler.robots`'.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import re2
+
+from crawler.url import domains_of, host_of
+from storage.records import Kind
+
+if TYPE_CHECKING:
+    from config import ScopeSettings
+
+VERDICTS_MAX: Final = 500_000
+"""Host verdicts remembered; a crawl that meets more hosts forgets them all and starts again (40 MB)."""
+
+
+class Left(StrEnum):
+    """Why a link was not followed. The values are names of counters."""
+
+    KIND = "kind"
+    NOFOLLOW = "nofollow"
+    SEEN = "seen"
+    OUT_OF_SCOPE = "out_of_scope"
+    EXCLUDED = "excluded"
+    NOT_INCLUDED = "not_included"
+    TOO_DEEP = "too_deep"
+    LONG_URL = "long_url"
+    LONG_QUERY = "long_query"
+    HOST_BUDGET = "host_budget"
+    DOMAIN_BUDGET = "domain_budget"
+    REDIRECT_LIMIT = "redirect_limit"
+
+
+FOLLOWED_KINDS: Final = frozenset(
+    {
+        Kind.A,
+        Kind.AREA,
+        Kind.FRAME,  # a frame is a page that is shown at once
+        Kind.REDIRECT,
+        Kind.META_REFRESH,
+        Kind.LINK_CANONICAL,  # the address the page itself prefers
+        Kind.LINK_ALTERNATE,  # translations
+        Kind.LINK_NEXT,  # paging
+        Kind.LINK_PREV,
+    }
+)
+
+
+class Rules:
+    """A list of URL rules: prefixes, globs and `re:` expressions, all matched in linear time.
+
+    `https://a.example/docs/` is a prefix of the whole URL. A rule with `*` is a glob over the URL without its scheme
+    (`*.example/blog/*`), or over all of it when the rule has one. `re:` is an RE2 expression searched in the URL.
+    """
+
+    def __init__(self, rules: Sequence[str]) -> None:
+        self._prefixes = tuple(rule for rule in rules if not rule.startswith("re:") and "*" not in rule)
+        self._patterns = [re2.compile(_expression(rule)) for rule in rules if rule not in self._prefixes]
+
+    def __bool__(self) -> bool:
+        return bool(self._prefixes or self._patterns)
+
+    def match(self, url: str) -> bool:
+        if self._prefixes and url.startswith(self._prefixes):
+            return True
+        return any(pattern.search(url) for pattern in self._patterns)
+
+
+def _expression(rule: str) -> str:
+    """Return the RE2 expression of a `re:` rule or a glob."""
+    if rule.startswith("re:"):
+        return rule[3:]
+    scheme = "" if "://" in rule else "https?://"
+    return "^" + scheme + ".*".join(re2.escape(part) for part in rule.split("*")) + "$"
+
+
+class Scope:
+    """Judge URLs by host, rules, depth and length."""
+
+    def __init__(self, settings: ScopeSettings, seeds: Iterable[str]) -> None:
+        self._settings = settings
+        hosts = {host_of(seed) for seed in seeds}
+        self._hosts = frozenset(hosts)
+        self._domains = frozenset(domains_of(host).domain_private for host in hosts)
+        self._include = Rules(settings.include)
+        self._exclude = Rules(settings.exclude)
+        self._admits: dict[str, bool] = {}
+
+    def admits_host(self, host: str) -> bool:
+        """Return whether `scope.follow` lets the crawl go to this host at all."""
+        verdict = self._admits.get(host)
+        if verdict is None:
+            if len(self._admits) >= VERDICTS_MAX:
+                self._admits.clear()
+            verdict = self._admits[host] = self._judge_host(host)
+        return verdict
+
+    def _judge_host(self, host: str) -> bool:
+        match self._settings.follow:
+            case "host":
+                return host in self._hosts
+            case "domain":
+                return domains_of(host).domain_private in self._domains
+            case _:
+                return True
+
+    def judge(self, url: str, depth: int) -> Left | None:
+        """Return why a URL on an admitted host is left, or None when it may be followed."""
+        settings = self._settings
+        if settings.max_depth and depth > settings.max_depth:
+            return Left.TOO_DEEP
+        if len(url) > settings.max_url_bytes:
+            return Left.LONG_URL
+        query = url.find("?")
+        if query >= 0 and len(url) - query - 1 > settings.max_query_bytes:
+            return Left.LONG_QUERY
+        if self._exclude and self._exclude.match(url):
+            return Left.EXCLUDED
+        if self._include and not self._include.match(url):
+            return Left.NOT_INCLUDED
+        return None
+
+
+class Budget:
+    """Count admitted URLs per host and per domain against their limits; 0 means no limit."""
+
+    def __init__(self, per_host: int, per_domain: int) -> None:
+        self._per_host = per_host
+        self._per_domain = per_domain
+        self._hosts: Counter[str] = Counter()
+        self._domains: Counter[str] = Counter()
+
+    def refuse(self, host: str) -> Left | None:
+        if self._per_host and self._hosts[host] >= self._per_host:
+            return Left.HOST_BUDGET
+        if self._per_domain and self._domains[domains_of(host).domain_private] >= self._per_domain:
+            return Left.DOMAIN_BUDGET
+        return None
+
+    def spend(self, host: str, urls: int = 1) -> None:
+        if self._per_host:
+            self._hosts[host] += urls
+        if self._per_domain:
+            self._domains[domains_of(host).domain_private] += urls

@@ -1,0 +1,128 @@
+"""What follows from an outcome: rows to record, URLs to queue, a retry, the end of a URL.
+
+Rule: these calls never await. All that one page changes goes into the same batch, so a crash shows all of it or none.
+Robots.txt files are settled in `crawler.robots_settling`.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from tenacity import RetryCallState, Retrying, wait_exponential
+
+from crawler.jobs import Discovery
+from crawler.outcome import Failed, Fetched, Outcome, Redirected, Request
+from crawler.pages import Attempt, Record, record
+from crawler.scope import Left
+from storage.records import Failure, LinkRow, Via
+
+if TYPE_CHECKING:
+    from crawler.hostqueue import HostQueue
+    from crawler.parts import Parts
+
+RETRY_WAIT_MAX_S: Final = 3600.0
+SEQUENCE_BITS: Final = 40
+"""Fetch numbers are incarnation << 40 | sequence: a trillion fetches between two starts."""
+
+# Failures that may be gone the next time; every other failure is final for the URL.
+RETRIED: Final = frozenset(
+    {
+        Failure.DNS,
+        Failure.CONNECT,
+        Failure.TIMEOUT,
+        Failure.RESET,
+        Failure.PROTOCOL,  # a body cut short looks like this
+        Failure.SERVER_ERROR,
+        Failure.THROTTLED,
+    }
+)
+
+
+class PageSettling:
+    """Record pages, queue what they revealed, and decide what becomes of their URL."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._frontier = parts.frontier
+        self._recorder = parts.recorder
+        self._counters = parts.stats.counters
+        self._settings = parts.settings.fetch
+        self._retry_wait = wait_exponential(self._settings.retry_wait, max=RETRY_WAIT_MAX_S)
+        self._fetches = count(parts.incarnation << SEQUENCE_BITS)
+
+    def settle(self, request: Request, outcome: Outcome, started_at: float, now: float) -> None:
+        """Record an attempt that began at `started_at` (UTC) and ended `now` (monotonic), and draw its conclusions."""
+        host = self._frontier.hosts[request.host_id]
+        queue_ms = (started_at - request.discovered_at) * 1000.0
+        attempt = Attempt(self._parts.run, next(self._fetches), request, max(0.0, queue_ms))
+        found = record(attempt, outcome, self._parts.extract)
+        self._parts.stats.count_page(found.row, outcome)
+        self._recorder.page(found.row, found.links)
+        self._recorder.finish(request)
+        self._recorder.touch(host)
+        host.record.bytes += found.row.wire_bytes
+        host.record.first_visit = host.record.first_visit or time()
+        host.record.last_visit = time()
+        self._conclude(request, outcome, host, now)
+        self._follow(request, found, now)
+
+    def deny(self, request: Request, failure: Failure) -> None:
+        """Record a page for which nothing is sent: it may not be fetched, or its host does not exist."""
+        host = self._frontier.hosts[request.host_id]
+        outcome = Failed(failure, "nothing was sent", ended_at=time())
+        attempt = Attempt(self._parts.run, next(self._fetches), request, 0.0)
+        self._recorder.page(record(attempt, outcome, self._parts.extract).row, [])
+        self._recorder.finish(request)
+        self._recorder.touch(host)
+        self._counters[f"denied.{failure.name.lower()}"] += 1
+        if failure is Failure.DNS:
+            host.record.failed += 1
+            host.record.pages_failed += 1
+        else:
+            host.record.excluded += 1
+            host.record.pages_denied += 1
+
+    def _conclude(self, request: Request, outcome: Outcome, host: HostQueue, now: float) -> None:
+        """Move the URL on to done, failed, or back to the queue."""
+        match outcome:
+            case Fetched() | Redirected():
+                host.record.done += 1
+                host.record.pages_ok += 1
+            case Failed(failure) if failure in RETRIED and request.tries < self._settings.retries:
+                self._counters["retries"] += 1
+                self._recorder.queue(self._frontier.retry(request, now + self._wait_s(request), now))
+            case Failed(Failure.BLOCKED_ADDRESS):
+                host.record.excluded += 1
+                host.record.pages_denied += 1
+            case Failed():
+                host.record.failed += 1
+                host.record.pages_failed += 1
+
+    def _wait_s(self, request: Request) -> float:
+        state = RetryCallState(Retrying(), None, (), {})
+        state.attempt_number = request.tries + 1
+        return self._retry_wait(state)
+
+    def _follow(self, request: Request, found: Record, now: float) -> None:
+        """Queue the page's links that are to be followed; count the others by reason."""
+        links = found.links
+        if not links:
+            return
+        hops = 0
+        if found.row.redirect_to is not None and found.row.status != 200:
+            hops = request.hops + 1
+            if hops > self._settings.max_redirects:
+                self._leave(links, Left.REDIRECT_LIMIT)
+                return
+        if found.page_nofollow and self._parts.settings.scope.nofollow == "skip":
+            self._leave(links, Left.NOFOLLOW)
+            return
+        how = Discovery(request.depth + (not hops), Via.LINK, hops, found.row.fetch)
+        for row, mark in self._parts.admission.admit_links(links, how, self._counters, now):
+            self._recorder.queue(row, mark)
+            self._recorder.touch(self._frontier.hosts[row.host_id])
+
+    def _leave(self, links: list[LinkRow], left: Left) -> None:
+        self._counters[f"left.{left}"] += len(links)

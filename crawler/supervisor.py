@@ -1,0 +1,239 @@
+"""One crawl from start to stop reason: opens everything, seeds or resumes, runs the worker, closes everything.
+
+Rule: what is opened here is closed here, in reverse, whatever happens. Signals become `Crawl.stop`; showing progress
+is the caller's part, through `Crawl.snapshot`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from crawler import robots_policy
+from crawler.addresses import AddressGuard
+from crawler.admission import Admission
+from crawler.dns import Resolver
+from crawler.extract import ExtractSettings
+from crawler.fetch import Fetcher
+from crawler.fetch import Limits as FetchLimits
+from crawler.frontier import Frontier, Manners
+from crawler.jobs import RobotsFetch
+from crawler.limits import Limits
+from crawler.outcome import Outcome, Request
+from crawler.parts import Parts
+from crawler.politeness import PaceTable
+from crawler.recorder import Recorder
+from crawler.robots_policy import FETCH_BYTES
+from crawler.scope import Budget, Scope
+from crawler.seen import Seen
+from crawler.stats import Snapshot, Stats
+from crawler.url import host_of, normalise
+from crawler.worker import Worker
+from storage.records import Kind
+from storage.sqlite import CrawlStore
+
+if TYPE_CHECKING:
+    from config import FetchSettings, Settings
+    from storage.runs import RunInfo
+
+Watch = Callable[[Request | RobotsFetch, Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a crawl ended."""
+
+    run: int
+    resumed: bool
+    reason: str
+    """exhausted, page limit, byte limit, time limit, interrupted, only parked hosts remain, or already finished."""
+    snapshot: Snapshot | None
+
+
+class Crawl:
+    """One crawl under way."""
+
+    def __init__(self, settings: Settings, seeds: Sequence[str], watch: Watch = lambda job, outcome: None) -> None:
+        self._settings = settings
+        self._seeds = seeds
+        self._watch = watch
+        self._worker: Worker | None = None
+        self._parts: Parts | None = None
+        self._started_at = time.monotonic()
+        self._stop_asked: str | None = None
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop_asked is not None
+
+    def stop(self, reason: str) -> None:
+        """Stop cleanly: requests under way are finished, everything is committed."""
+        self._stop_asked = reason
+        if self._worker is not None:
+            self._worker.stop(reason)
+
+    async def run(self, *, fresh: bool = False) -> Report:
+        """Crawl until the frontier is exhausted, a limit is reached or `stop` is called.
+
+        Raises StorageError for faults of the data directory, UnsafeLibrary for a library that must not be used.
+        """
+        settings = self._settings
+        async with CrawlStore.open(
+            settings.crawl.data_dir, compression_level=settings.storage.compression_level
+        ) as store:
+            run = await store.start_run(settings.crawl.name, settings.model_dump_json(), fresh, time.time())
+            if run.finished:
+                return Report(run.run, False, "already finished", None)
+            async with self._open_parts(store, run) as parts:
+                reason = await self._work(parts)
+            await store.end_run(run.run, reason, time.time())
+            return Report(run.run, run.resumed, reason, self.snapshot())
+
+    @asynccontextmanager
+    async def _open_parts(self, store: CrawlStore, run: RunInfo) -> AsyncIterator[Parts]:
+        settings = self._settings
+        utc_offset = time.time() - time.monotonic()
+        stats = Stats(Counter(await store.load_counters(run.run)))
+        frontier = Frontier(
+            PaceTable(settings.politeness), Manners.of(settings.politeness), utc_offset, await store.max_seq() + 1
+        )
+        scope = Scope(settings.scope, self._seeds)
+        budget = Budget(settings.scope.max_pages_per_host, settings.scope.max_pages_per_domain)
+        admission = Admission(scope, Seen(await store.load_seen()), budget, frontier, settings.scope.nofollow == "skip")
+        await _restore(frontier, budget, store, settings.fetch.product)
+        async with open_network(settings) as (resolver, fetcher):
+            yield Parts(
+                settings=settings,
+                extract=extract_settings(settings),
+                frontier=frontier,
+                admission=admission,
+                recorder=Recorder(store, settings.storage, stats, utc_offset),
+                resolver=resolver,
+                fetcher=fetcher,
+                store=store,
+                stats=stats,
+                limits=Limits(settings.crawl, stats),
+                robots_limits=robots_limits(settings.fetch),
+                run=run.run,
+                incarnation=run.incarnation,
+                watch=self._watch,
+            )
+
+    async def _work(self, parts: Parts) -> str:
+        self._parts = parts
+        self._worker = Worker(parts)
+        self._seed(parts)
+        if self._stop_asked is not None:
+            self._worker.stop(self._stop_asked)
+        timer = None
+        if self._settings.crawl.max_time:
+            timer = asyncio.get_running_loop().call_later(
+                self._settings.crawl.max_time, self._worker.stop, "time limit"
+            )
+        try:
+            return await self._worker.run()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _seed(self, parts: Parts) -> None:
+        """Queue the seeds that the crawl does not know yet."""
+        now = time.monotonic()
+        for url in self._seeds:
+            host = host_of(url)
+            admitted = parts.admission.admit_seed(url, host, parts.stats.counters, now)
+            if admitted is not None:
+                parts.recorder.queue(*admitted)
+                parts.recorder.touch(parts.frontier.host(host))
+
+    def snapshot(self) -> Snapshot | None:
+        """Return the state of the crawl at this moment, None before it has started."""
+        if self._parts is None:
+            return None
+        parts, crawl = self._parts, self._settings.crawl
+        return Snapshot(
+            elapsed_s=time.monotonic() - self._started_at,
+            pages=parts.stats.counters["attempts"],
+            links=parts.stats.counters["links"],
+            wire_bytes=parts.stats.counters["bytes.wire"],
+            queued=parts.frontier.queued,
+            open=parts.frontier.open,
+            hosts={standing.value: n for standing, n in parts.frontier.standings().items()},
+            counters=dict(parts.stats.counters),
+            max_pages=crawl.max_pages,
+            max_time_s=crawl.max_time,
+            max_bytes=crawl.max_bytes,
+        )
+
+
+@asynccontextmanager
+async def open_network(settings: Settings) -> AsyncIterator[tuple[Resolver, Fetcher]]:
+    """Open what reaches out: the resolver and the fetcher, behind one guard."""
+    guard = AddressGuard(settings.network.allow_addresses)
+    fetch = settings.fetch
+    resolver = Resolver(guard, settings.network.hosts, settings.network.nameservers)
+    fetcher = Fetcher(guard, fetch.user_agent, limits_of(fetch), fetch.headers, settings.network.proxy)
+    async with resolver, fetcher:
+        yield resolver, fetcher
+
+
+def limits_of(settings: FetchSettings) -> FetchLimits:
+    """Return what one page may take."""
+    return FetchLimits(
+        settings.connect_timeout,
+        settings.read_timeout,
+        settings.total_timeout,
+        settings.max_wire_bytes,
+        settings.max_body_bytes,
+    )
+
+
+def robots_limits(settings: FetchSettings) -> FetchLimits:
+    """Return what one robots.txt may take: as much as is parsed of it (RFC 9309 section 2.5)."""
+    return replace(limits_of(settings), max_wire_bytes=FETCH_BYTES, max_body_bytes=FETCH_BYTES)
+
+
+def extract_settings(settings: Settings) -> ExtractSettings:
+    """Return what to keep of a page."""
+    extract = settings.extract
+    return ExtractSettings(
+        kinds=frozenset(Kind[name.upper().replace("-", "_")] for name in extract.kinds),
+        anchor_bytes=extract.anchor_bytes,
+        max_links=extract.max_links,
+        context=extract.context,
+        product=settings.fetch.product,
+    )
+
+
+async def _restore(frontier: Frontier, budget: Budget, store: CrawlStore, product: str) -> None:
+    """Give the frontier back what an earlier start left in the store."""
+    queued = await store.queued_counts()
+    now = time.monotonic()
+    for row in await store.load_robots():
+        frontier.robots[row.origin] = robots_policy.restore(row, product)
+    for host in await store.load_hosts():
+        frontier.restore(host, queued.get(host.host_id, 0), now)
+        budget.spend(host.host, host.discovered)
+
+
+def resolve_seeds(texts: Sequence[str]) -> list[str]:
+    """Return the normal forms of seeds, in order and without repeats. Raises BadSeed naming the first that is none."""
+    urls: dict[str, None] = {}
+    for text in texts:
+        url = normalise(text)
+        if url is None:
+            raise BadSeed(text)
+        urls[url] = None
+    return list(urls)
+
+
+class BadSeed(ValueError):
+    """A seed that is no http(s) URL."""
+
+    def __init__(self, seed: str) -> None:
+        super().__init__(f"seed {seed!r} is no http(s) URL; write it as https://host/path")

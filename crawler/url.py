@@ -1,0 +1,280 @@
+"""The one normal form of a URL, the resolver of hrefs, and what is derived from a URL: host, registered domain, shard.
+
+Rule: the URL Standard decides, through ada; the fast path answers only where ada would answer the same.
+A normal form is http or https, serialised by the URL Standard, without fragment and userinfo. Functions that take a
+`url` or a `host` expect parts of normal forms and do not check them again. Which URLs are wanted is `crawler.scope`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from functools import cache
+from importlib.metadata import version
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from ada_url import join_url, normalize_url
+from publicsuffixlist import PublicSuffixList
+from xxhash import xxh3_64_intdigest
+
+NORMALISER: Final = f"ada-url {version('ada-url')}"
+PSL: Final = f"publicsuffixlist {version('publicsuffixlist')}"
+
+SHARDS: Final = 4096
+HOSTS_REMEMBERED: Final = 65_536
+"""Hosts whose domains are kept: about 20 MB; a crawl meets the same hosts again and again."""
+
+_UNCHANGED: Final = r"[A-Za-z0-9_!$&()*+,;=:@|~./?%\[\]-]*"
+"""Characters that the URL Standard leaves as they are in a path, in a query and in a fragment alike."""
+
+_PATH: Final = re.compile(rf"/(?!/){_UNCHANGED}").fullmatch
+_ABSOLUTE: Final = re.compile(rf"https?://([a-z0-9._-]+)/{_UNCHANGED}").fullmatch
+_RELATIVE: Final = re.compile(
+    rf"[A-Za-z0-9_]{_UNCHANGED.replace(':', '').replace('?', '')}(?:\?{_UNCHANGED})?"
+).fullmatch
+"""A path from the base's directory; a `:` before the query would end a scheme."""
+
+_CLIMBING: Final = re.compile(rf"((?:\.\./)+)([A-Za-z0-9_]{_UNCHANGED})?").fullmatch
+_FRAGMENT: Final = re.compile(_UNCHANGED).fullmatch
+
+_PLAIN_HOST: Final = re.compile(r"(?:[a-z0-9_-]+\.)*+[a-z][a-z0-9_-]*").fullmatch
+"""No empty label, and a last label that cannot be read as a number; punycode is looked for apart."""
+
+_OPAQUE: Final = re.compile(r"(?!(?:https?|wss?|ftp|file):)[a-z][a-z0-9+.-]*:(?!/)", re.ASCII | re.IGNORECASE).match
+"""`javascript:`, `mailto:`, `tel:`, `data:` and the like: never a failure, never http."""
+
+_STRIPPED: Final = "".join(map(chr, range(0x21)))
+"""C0 controls and space: the URL parser takes them off both ends."""
+
+_REMOVED: Final = dict.fromkeys(map(ord, "\t\n\r"))
+"""The URL parser drops these wherever they stand."""
+
+_QUERY_SAFE: Final = "!$%&()*+,-./:;=?@[\\]^_`{|}~"
+"""ASCII outside the special-query percent-encode set (URL Standard section 1.3), beyond letters and digits."""
+
+
+class Target(NamedTuple):
+    """Where an href leads: a normal form, its host, and the fragment without `#` (None when absent or empty)."""
+
+    url: str
+    host: str
+    fragment: str | None
+
+
+class Refusal(Enum):
+    """Why an href is no link to another document."""
+
+    SAME_DOCUMENT = "same_document"
+    OTHER_SCHEME = "other_scheme"
+    BAD = "bad"
+
+
+class Domains(NamedTuple):
+    """The registered domain by the PSL's ICANN section, and by the whole list."""
+
+    domain: str
+    domain_private: str
+
+
+def normalise(text: str, base: str | None = None) -> str | None:
+    """Return the normal form of `text`, resolved against `base` if given; None when it is not a crawlable URL."""
+    try:
+        href = normalize_url(text) if base is None else join_url(base, text)
+    except ValueError:
+        return None
+    target = _target(href)
+    return target.url if isinstance(target, Target) else None
+
+
+class Resolver:
+    """Resolves the hrefs of one page.
+
+    `base_url` and `page_url` are normal forms; the page is its own base unless it declared another. `encoding` is a
+    Python codec name: queries outside ASCII are encoded with it (URL Standard section 5.3); None is UTF-8.
+    """
+
+    __slots__ = ("_base", "_directory", "_encoding", "_hosts", "_memo", "_origin", "_page", "_path", "host")
+
+    def __init__(self, base_url: str, page_url: str | None = None, encoding: str | None = None) -> None:
+        self._base = base_url
+        self._page = page_url or base_url
+        self._encoding = encoding
+        self._path = base_url.partition("?")[0]
+        self._directory = self._path[: self._path.rindex("/") + 1]
+        self._origin = origin_of(base_url)
+        self.host = host_of(base_url)
+        self._hosts: set[str] = set()
+        self._memo: dict[str, Target | Refusal] = {}
+
+    def resolve(self, href: str) -> Target | Refusal:
+        """Return the target of one raw href, or why it has none. Never raises."""
+        # 0.1 us for a repeated href (navigation, tags), against 0.6 and up.
+        known = self._memo.get(href)
+        if known is None:
+            known = self._memo[href] = self._resolve(href)
+        return known
+
+    def _resolve(self, href: str) -> Target | Refusal:
+        """Answer plain hrefs by concatenation: 0.6 us for nine hrefs in ten, against 3.3 us through ada."""
+        first = href[:1]
+        if first == ".":
+            return self._climb(href)
+        if "/." in href or "%2" in href:  # Dot segments, which `%2e` can spell too.
+            return self._resolve_other(href)
+        if first == "/":
+            if _PATH(href) is not None:
+                return _new(Target, (self._origin + href, self.host, None))
+        elif first == "h" and (absolute := _ABSOLUTE(href)) is not None:
+            host = absolute[1]
+            if host in self._hosts or self._is_plain_host(host):
+                return _new(Target, (href, host, None))
+        elif _RELATIVE(href) is not None:
+            return _new(Target, (self._directory + href, self.host, None))
+        elif first == "?" and _FRAGMENT(href) is not None:
+            return _new(Target, (self._path + href, self.host, None))
+        return self._resolve_other(href)
+
+    def _climb(self, href: str) -> Target | Refusal:
+        """Answer `../name`: 1.2 us against 3.5 through ada; most links of Sphinx and javadoc trees are such."""
+        climbing = _CLIMBING(href)
+        if climbing is None or "/." in (name := climbing[2] or "") or "%2" in name:
+            return self._resolve_other(href)
+        start = self._directory.rfind("/", 0, -1)
+        for _ in range(climbing.end(1) // 3 - 1):
+            start = self._directory.rfind("/", 0, start)
+        return _new(Target, (self._directory[: max(start, len(self._origin)) + 1] + name, self.host, None))
+
+    def _is_plain_host(self, host: str) -> bool:
+        if "xn--" in host or _PLAIN_HOST(host) is None:
+            return False
+        self._hosts.add(host)
+        return True
+
+    def _resolve_other(self, href: str) -> Target | Refusal:
+        """Answer fragments and opaque schemes without ada."""
+        before, mark, fragment = href.partition("#")
+        if not before:
+            return Refusal.SAME_DOCUMENT
+        if not mark:
+            return self._join(href) if _OPAQUE(href) is None else Refusal.OTHER_SCHEME
+        if before[-1] <= " " or _FRAGMENT(fragment) is None:
+            return self._join(href)
+        target = self.resolve(before)
+        if isinstance(target, Refusal):
+            return target
+        url, host, _ = target
+        return Refusal.SAME_DOCUMENT if url == self._page else _new(Target, (url, host, fragment or None))
+
+    def _join(self, href: str) -> Target | Refusal:
+        """Ask ada; the longest way, 3.3 us."""
+        href = href.strip(_STRIPPED)
+        if not href or href[0] == "#":
+            return Refusal.SAME_DOCUMENT
+        if self._encoding is not None and not href.isascii():
+            href = _encode_query(href, self._encoding)
+        try:
+            joined = join_url(self._base, href)
+        except ValueError:
+            return Refusal.BAD
+        target = _target(joined)
+        if isinstance(target, Target) and target.url == self._page and "#" in joined:
+            return Refusal.SAME_DOCUMENT
+        return target
+
+
+_new = tuple.__new__
+"""Makes a Target in 0.1 us instead of 0.2: the named tuple's own constructor is a Python function."""
+
+
+def _target(href: str) -> Target | Refusal:
+    """Split a serialised URL into normal form, host and fragment."""
+    if not href.startswith(("http://", "https://")):
+        return Refusal.OTHER_SCHEME
+    url, _, fragment = href.partition("#")
+    start = 8 if url[4] == "s" else 7
+    end = url.index("/", start)
+    userinfo = url.rfind("@", start, end)
+    if userinfo >= 0:
+        url = url[:start] + url[userinfo + 1 :]
+    return _new(Target, (url, host_of(url), fragment or None))
+
+
+def _encode_query(href: str, encoding: str) -> str:
+    """Percent-encode the query of `href` in the page's encoding, as servers of legacy pages expect it."""
+    before, mark, fragment = href.translate(_REMOVED).partition("#")
+    path, question, query = before.partition("?")
+    try:
+        encoded = quote(query.encode(encoding), safe=_QUERY_SAFE)
+    except UnicodeEncodeError:
+        encoded = "".join(_encode_character(character, encoding) for character in query)
+    return path + question + encoded + mark + fragment
+
+
+def _encode_character(character: str, encoding: str) -> str:
+    try:
+        return quote(character.encode(encoding), safe=_QUERY_SAFE)
+    except UnicodeEncodeError:
+        return f"%26%23{ord(character)}%3B"
+
+
+def host_of(url: str) -> str:
+    """Return the host of a normal form, without port; IPv6 addresses keep their brackets."""
+    start = 8 if url[4] == "s" else 7
+    authority = url[start : url.index("/", start)]
+    if ":" not in authority or authority[-1] == "]":
+        return authority
+    return authority[: authority.rindex(":")]
+
+
+def origin_of(url: str) -> str:
+    """Return `scheme://host[:port]` of a normal form: the scope of one robots.txt."""
+    return url[: url.index("/", 8)]
+
+
+def path_of(url: str) -> str:
+    """Return path and query of a normal form: what a request line asks for."""
+    return url[url.index("/", 8) :]
+
+
+_domains: Final[dict[str, Domains]] = {}
+
+
+def domains_of(host: str) -> Domains:
+    """Return both registered domains of a host; addresses and hosts without one stand for themselves.
+
+    0.05 us for a host met before, 7 us for a new one; the first call reads the list (0.1 s).
+    """
+    known = _domains.get(host)
+    if known is None:
+        if len(_domains) >= HOSTS_REMEMBERED:
+            _domains.clear()
+        known = _domains[host] = _find_domains(host)
+    return known
+
+
+def _find_domains(host: str) -> Domains:
+    if host[-1:] == "]" or host.rpartition(".")[2].isdecimal():
+        return Domains(host, host)
+    icann = _public_suffixes(only_icann=True).privatesuffix(host)
+    return Domains(icann or host, registered_domain(host) or host)
+
+
+def registered_domain(host: str) -> str | None:
+    """Return the registered domain by the whole Public Suffix List; None when the host is itself a public suffix."""
+    return _public_suffixes(only_icann=False).privatesuffix(host)
+
+
+@cache
+def _public_suffixes(*, only_icann: bool) -> PublicSuffixList:
+    return PublicSuffixList(only_icann=only_icann)
+
+
+def shard_of(domain: str) -> int:
+    """Return the shard (0 to 4095) that owns a registered domain."""
+    return xxh3_64_intdigest(domain.encode()) & (SHARDS - 1)
+
+
+def fingerprint(url: str) -> int:
+    """Return the 64-bit fingerprint of a normal form, unsigned."""
+    return xxh3_64_intdigest(url.encode())

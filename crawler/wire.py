@@ -1,0 +1,204 @@
+"""Connections: one request and its answer at a time on each, kept alive between requests by aiohttp's pool.
+
+Rule: bytes that nobody asked for end a connection, so that no answer can reach another request; a socket is opened only
+to an address that the guard permits at that moment, whatever was resolved before.
+aiohttp's connector, pool and parser are used without its session, which alone takes 77 to 104 us a request where a
+whole fetch takes 60 to 69 (bench/fetch.py). What the answer means is `crawler.fetch`'s work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+import ssl
+from typing import Final, cast
+
+import aiohttp
+from aiohttp import ClientRequest, ClientTimeout, TCPConnector, ThreadedResolver
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import AddrInfoType, Connection
+from aiohttp.http_parser import RawResponseMessage
+from aiohttp.streams import StreamReader
+from yarl import URL
+
+from crawler.addresses import AddressGuard, Endpoint
+from crawler.fetch_errors import OUT_OF_FILES, BlockedAddressError, HeadTooLargeError, TooManyOpenFilesError
+
+MAX_FIELD_BYTES: Final = 32 * 1024
+"""Longest status line and header field: servers stop at 8 to 16 KiB, policies in headers reach 20."""
+
+MAX_HEAD_BYTES: Final = 128 * 1024
+"""Largest head with the interim (1xx) answers before it; Chromium's limit is 256 KiB."""
+
+MAX_FIELDS: Final = 256
+"""Most header fields; also bounds the trailers of a chunked body."""
+
+HEAD_END: Final = b"\r\n\r\n"
+
+READ_BUFFER_BYTES: Final = 64 * 1024
+"""The pool pauses a connection at twice this many unread bytes: 128 KiB for each request under way."""
+
+KEEP_ALIVE_S: Final = 15.0
+"""How long an idle connection is kept: servers close theirs after 5 to 75 s, the usual delays are 1 to 10."""
+
+NO_TIMERS: Final = ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None)
+"""`crawler.deadlines` watches instead: arming and cancelling aiohttp's timers was its main cost."""
+
+
+class Wire(ResponseHandler):
+    """One connection. `ask` sends a request; the answer's body is read from the stream that it returns."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.asked = 0
+        """Requests sent on this connection; 0 while a proxy's tunnel is being set up."""
+        self.peer: str | None = None
+        self.lost: BaseException | None = None
+        """Why the connection went away, if not by a clean end."""
+        self.head_bytes = 0
+        self._awaiting = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[0] if peer else None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.lost = exc
+        super().connection_lost(exc)
+
+    async def ask(self, request: bytes) -> tuple[RawResponseMessage, StreamReader]:
+        """Send `request` and wait for the head of the final answer and the stream of its body."""
+        if self.transport is None:
+            raise aiohttp.ServerDisconnectedError
+        self.set_response_params(
+            read_until_eof=True,
+            auto_decompress=False,
+            read_bufsize=READ_BUFFER_BYTES,
+            max_line_size=MAX_FIELD_BYTES,
+            max_field_size=MAX_FIELD_BYTES,
+            max_headers=MAX_FIELDS,
+        )
+        self.asked += 1
+        self.head_bytes = 0
+        self._awaiting = True
+        self.transport.write(request)
+        return await self.read()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrives, within the limit of the head; drop the connection on bytes after an answer's end.
+
+        No data at all is aiohttp going on with what it kept while reading was paused.
+        """
+        if data and self.asked and not self._awaiting and (self._payload is None or self._payload.is_eof()):
+            self.drop()
+            return
+        if self._awaiting:
+            self.head_bytes += len(data)
+            # The head goes to the parser by itself: rejecting bytes after the body, it would take back the head
+            # that it read in the same piece. Costs 1 us.
+            end = data.find(HEAD_END) + len(HEAD_END)
+            if len(HEAD_END) <= end < len(data):
+                super().data_received(data[:end])
+                data = data[end:]
+        super().data_received(data)
+        if self._awaiting and self.head_bytes > MAX_HEAD_BYTES:
+            self.set_exception(HeadTooLargeError(f"over {MAX_HEAD_BYTES} bytes"))
+            self.drop()
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        """Hand the head of the final answer on; interim answers tell a crawler nothing, second ones are a fraud."""
+        if not self.asked:
+            super().feed_data(data, size)
+        elif not self._awaiting:
+            self.force_close()
+        elif not 102 <= data[0].code < 200 and data[0].code != 100:
+            self._awaiting = False
+            super().feed_data(data, size)
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        """Tell the reader of the body too: a parser that rejects the middle of a body tells only the next `ask`."""
+        super().set_exception(exc, exc_cause or exc)
+        body = self._payload
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError(str(exc)), exc)
+
+    def drop(self) -> None:
+        """End the connection at once, without waiting for unsent or unread bytes."""
+        self.force_close()
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Route:
+    """How to ask one origin at one address: the pool's key, and the request but for its path."""
+
+    __slots__ = ("_fields", "_prefix", "request")
+
+    def __init__(self, origin: str, at: Endpoint, fields: bytes, proxy: URL | None) -> None:
+        url = URL(origin, encoded=True)
+        host = url.host_port_subcomponent
+        assert host is not None
+        # The address stands in the URL and the host in `server_hostname`: so nothing is resolved while connecting,
+        # and a pooled connection serves only requests for the same host at the same address.
+        target = url if proxy else URL.build(scheme=url.scheme, host=at.ip, port=at.port or url.port)
+        self.request = ClientRequest(
+            "GET",
+            target,
+            headers={"Host": host},
+            server_hostname=url.raw_host,
+            proxy=proxy,
+            loop=asyncio.get_running_loop(),
+        )
+        absolute = origin.encode() if proxy and url.scheme == "http" else b""
+        self._prefix = b"GET " + absolute
+        self._fields = b" HTTP/1.1\r\nHost: " + host.encode() + b"\r\n" + fields + b"\r\n"
+
+    def ask_for(self, path: str) -> bytes:
+        """Return the request for `path`, which holds the query too (ASCII, as the normal form of URLs is)."""
+        return self._prefix + path.encode("ascii") + self._fields
+
+
+class Connections(TCPConnector):
+    """The pool. Limits per host and address are the frontier's, so it has none of its own."""
+
+    def __init__(self, guard: AddressGuard | None) -> None:
+        """`guard` is None only behind a proxy, which the operator chose and which reaches the hosts itself."""
+        super().__init__(
+            limit=0,
+            limit_per_host=0,
+            use_dns_cache=False,
+            ssl=_tls(),
+            keepalive_timeout=KEEP_ALIVE_S,
+            # For the name of a proxy: hosts come resolved.
+            resolver=ThreadedResolver(),
+            socket_factory=self._open_socket,
+            happy_eyeballs_delay=None,
+        )
+        self._guard = guard
+        self._factory = cast("functools.partial[ResponseHandler]", functools.partial(Wire, loop=self._loop))
+
+    async def open(self, route: Route) -> tuple[Connection, Wire]:
+        """Take a connection from the pool or make one; `release` or `close` it once."""
+        connection = await self.connect(route.request, [], NO_TIMERS)
+        wire = connection.protocol
+        assert isinstance(wire, Wire)
+        return connection, wire
+
+    def _open_socket(self, address: AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, (ip, *_) = address
+        if self._guard is not None and not self._guard.permits(str(ip)):
+            raise BlockedAddressError(str(ip))
+        try:
+            return socket.socket(family, kind, protocol)
+        except OSError as error:
+            if error.errno in OUT_OF_FILES:
+                raise TooManyOpenFilesError(TooManyOpenFilesError.__doc__) from error
+            raise
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,216 @@
+"""One worker: take a job, do it, write down what came of it, say that it is done.
+
+The flow of a page is `_page`; everything else here feeds it. Rule: this file waits and hands on; what to do next is
+decided by the frontier, what is recorded by `crawler.pages`, what is followed by `crawler.admission`.
+Slots are `fetch.concurrency` coroutines. A slot that finds no job sleeps until another slot's work, a refill or the
+frontier's next time wakes it: `_Bell` is that waiting room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import assert_never
+
+from crawler.addresses import Endpoint
+from crawler.dns import BlockedAddress, DnsFailure, Resolved
+from crawler.hostqueue import HEAD_ROWS
+from crawler.jobs import Denied, Job, Resolve, RobotsFetch, RobotsRefused
+from crawler.outcome import Failed, Outcome, Request
+from crawler.pages import HTML_TYPES
+from crawler.parts import Parts
+from crawler.robots_settling import RobotsSettling
+from crawler.settling import PageSettling
+from storage.errors import StorageError
+from storage.records import Failure
+
+
+class _Bell:
+    """Wake sleeping slots one at a time: at a set moment, or when something changed."""
+
+    def __init__(self) -> None:
+        self._sleepers: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+
+    async def sleep(self, until: float | None) -> None:
+        """Sleep until rung by another, or at about `until`."""
+        sleeper = asyncio.get_running_loop().create_future()
+        self._sleepers.append(sleeper)
+        self.ring_at(until)
+        await sleeper
+
+    def ring_at(self, at: float | None) -> None:
+        """Ring at about `at` on the monotonic clock. Timers may come early, so the woken slot looks again."""
+        if at is None or not self._sleepers or (self._timer is not None and self._timer_at <= at):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wait_s = at - time.monotonic()
+        if wait_s <= 0.0:
+            self.ring()
+        else:
+            self._timer_at = at
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake the slot that slept longest."""
+        while self._sleepers:
+            sleeper = self._sleepers.popleft()
+            if not sleeper.done():
+                sleeper.set_result(None)
+                return
+
+    def ring_all(self) -> None:
+        for _ in range(len(self._sleepers)):
+            self.ring()
+
+
+class Worker:
+    """Run the slots until the crawl is exhausted, a limit is reached or `stop` is called."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._frontier = parts.frontier
+        self._recorder = parts.recorder
+        self._limits = parts.limits
+        self._pages = PageSettling(parts)
+        self._robots = RobotsSettling(parts)
+        self._bell = _Bell()
+        self._wished = asyncio.Event()
+        self.stop_reason: str | None = None
+        parts.recorder.on_commit = self._on_commit
+
+    def stop(self, reason: str) -> None:
+        """Hand out no further job; requests under way are finished and recorded."""
+        if self.stop_reason is None:
+            self.stop_reason = reason
+        self._wished.set()
+        self._bell.ring_all()
+
+    async def run(self) -> str:
+        """Crawl; return the stop reason once everything is committed. Raises StorageError."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._recorder.run())
+                tasks.create_task(self._refill())
+                tasks.create_task(self._run_slots())
+        except* StorageError as faults:
+            raise faults.exceptions[0] from faults
+        assert self.stop_reason is not None
+        return self.stop_reason
+
+    async def _run_slots(self) -> None:
+        async with asyncio.TaskGroup() as slots:
+            for _ in range(self._parts.settings.fetch.concurrency):
+                slots.create_task(self._slot())
+        self._recorder.stop()
+
+    async def _slot(self) -> None:
+        while (job := await self._next_job()) is not None:
+            await self._do(job)
+
+    async def _do(self, job: Job) -> None:
+        match job:
+            case Request():
+                await self._page(job)
+            case RobotsFetch():
+                self._robots.settle(job, await self._send(job), time.monotonic())
+            case Resolve():
+                await self._resolve(job)
+            case Denied(request, failure):
+                self._pages.deny(request, failure)
+            case RobotsRefused(fetch, failure):
+                self._robots.fail(fetch, failure, time.monotonic())
+            case _:
+                assert_never(job)
+
+    async def _page(self, request: Request) -> None:
+        self._limits.sent += 1
+        started_at = time.time()
+        try:
+            outcome = await self._send(request)
+        finally:
+            self._limits.sent -= 1
+        self._pages.settle(request, outcome, started_at, time.monotonic())
+
+    async def _send(self, job: Request | RobotsFetch) -> Outcome:
+        """Fetch a page or a robots.txt from the address the frontier reserved for it, and free it."""
+        at = self._frontier.endpoint_of(job)
+        match job:
+            case Request():
+                outcome = await self._parts.fetcher.fetch(job.url, at, types=HTML_TYPES)
+            case RobotsFetch():
+                outcome = await self._parts.fetcher.fetch(job.url, at, limits=self._parts.robots_limits)
+        self._frontier.release(job, outcome, time.monotonic())
+        self._parts.watch(job, outcome)
+        return outcome
+
+    async def _resolve(self, job: Resolve) -> None:
+        answer = await self._parts.resolver.resolve(job.host)
+        now = time.monotonic()
+        match answer:
+            case Resolved():
+                endpoints = tuple(Endpoint(ip, answer.port) for ip in answer.addresses)
+                self._frontier.resolved(job.host_id, endpoints, answer.expires_at, now)
+            case BlockedAddress():
+                self._frontier.refused(job.host_id, Failure.BLOCKED_ADDRESS, answer.expires_at, now)
+            case DnsFailure(is_final=True):
+                self._frontier.refused(job.host_id, Failure.DNS, answer.expires_at, now)
+            case DnsFailure():
+                self._unresolved(job, answer, now)
+
+    def _unresolved(self, job: Resolve, answer: DnsFailure, now: float) -> None:
+        """Record the page that would have been sent next as failed, or give its robots.txt up."""
+        waiting = self._frontier.unresolved(job.host_id, now)
+        match waiting:
+            case Request():
+                outcome = Failed(Failure.DNS, answer.detail, ended_at=time.time())
+                self._pages.settle(waiting, outcome, time.time(), now)
+            case RobotsFetch():
+                self._robots.fail(waiting, Failure.DNS, now)
+            case None:
+                pass
+
+    async def _next_job(self) -> Job | None:
+        """Return the next job when there is one, None when the crawl stops."""
+        while self.stop_reason is None:
+            await self._recorder.room()
+            limit = self._limits.reached()
+            if limit is not None:
+                self.stop(limit)
+                break
+            job = self._frontier.take(time.monotonic())
+            if self._frontier.wishing:
+                self._wished.set()
+            if job is not None:
+                self._bell.ring_at(self._frontier.next_at())
+                return job
+            if self._frontier.finished:
+                self.stop("only parked hosts remain" if self._frontier.queued else "exhausted")
+                break
+            await self._bell.sleep(self._frontier.next_at())
+        return None
+
+    async def _refill(self) -> None:
+        """Read rows from disk for the hosts that wish for them."""
+        while self.stop_reason is None:
+            await self._wished.wait()
+            self._wished.clear()
+            for host in self._frontier.wishes():
+                rows = await self._parts.store.refill(host.record.host_id, host.loaded_seq, HEAD_ROWS)
+                self._frontier.refilled(host, rows, time.monotonic())
+            if self._frontier.starving:
+                self._recorder.hurry()
+            self._bell.ring()
+
+    def _on_commit(self) -> None:
+        self._frontier.committed()
+        if self._frontier.wishing:
+            self._wished.set()

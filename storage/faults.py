@@ -1,0 +1,59 @@
+"""Which fault of the system or of SQLite becomes which `StorageError`.
+
+Rule: one table per source; what is in neither table is a bug or unheard of and propagates unchanged.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from storage import errors
+
+OF_SYSTEM: Final[dict[int, type[errors.StorageError]]] = {
+    errno.ENOSPC: errors.DiskFull,
+    errno.EDQUOT: errors.DiskFull,
+    errno.EROFS: errors.NotWritable,
+    errno.EACCES: errors.NotWritable,
+    errno.EPERM: errors.NotWritable,
+    errno.EIO: errors.DiskFault,
+    errno.ENOENT: errors.DataMissing,
+    errno.ENOTDIR: errors.FolderExpected,
+    errno.EEXIST: errors.FolderExpected,
+}
+
+OF_SQLITE: Final[dict[int, type[errors.StorageError]]] = {
+    sqlite3.SQLITE_FULL: errors.DiskFull,
+    sqlite3.SQLITE_READONLY: errors.NotWritable,
+    sqlite3.SQLITE_PERM: errors.NotWritable,
+    sqlite3.SQLITE_IOERR: errors.DiskFault,
+    sqlite3.SQLITE_CANTOPEN: errors.DataMissing,
+    sqlite3.SQLITE_BUSY: errors.DatabaseBusy,
+    sqlite3.SQLITE_LOCKED: errors.DatabaseBusy,
+    sqlite3.SQLITE_CORRUPT: errors.DataCorrupt,
+    sqlite3.SQLITE_NOTADB: errors.DataCorrupt,
+}
+
+PRIMARY_CODE: Final = 0xFF
+"""SQLite's extended codes keep the primary one in their low byte (sqlite.org/rescode.html)."""
+
+
+@contextmanager
+def translated(where: Path) -> Iterator[None]:
+    """Run the body; raise the operator's error in place of a known fault of the system or of SQLite at `where`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        kind = OF_SQLITE.get(getattr(error, "sqlite_errorcode", -1) & PRIMARY_CODE)
+        if kind is None:
+            raise
+        raise kind(where, str(error)) from error
+    except OSError as error:
+        kind = OF_SYSTEM.get(error.errno or 0)
+        if kind is None:
+            raise
+        raise kind(error.filename or where, error.strerror or str(error)) from error

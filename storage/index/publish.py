@@ -1,0 +1,142 @@
+"""The life of a generation: built aside, made durable, published by one row of the manifest, retired two builds later.
+
+Rule: what the manifest does not list as built does not exist. A crash leaves an unfinished row and an orphan directory;
+the next build, which alone holds the lock of the index, removes both.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from storage.directory import make_folder, sync_folder
+from storage.errors import DataMissing, StorageError
+from storage.faults import translated
+from storage.index.build import Counts, Limits, NameHosts, Segments, write_generation
+from storage.manifest import Generation, Manifest
+
+KEPT: Final = 2
+"""The published generation and the one before, which a running question may still read."""
+
+LOCK: Final = "lock"
+ASIDE: Final = "building"
+
+
+class IndexBusy(StorageError):
+    """Another build of the index is running here; wait for it or stop it."""
+
+
+class NothingCrawled(DataMissing):
+    """No page has been crawled here yet, so there is nothing to index; run `linkmill crawl` first."""
+
+
+class Built(NamedTuple):
+    """A generation that was published."""
+
+    generation: Generation
+    counts: Counts
+    elapsed_s: float
+    bytes: int
+
+
+def build_index(data_dir: Path, name_hosts: NameHosts, limits: Limits) -> Built:
+    """Build a generation of all segments committed so far, publish it, and remove the ones nobody needs any more.
+
+    May run beside a crawl. Raises StorageError (DataMissing, NothingCrawled, IndexBusy, OutOfMemory, ...).
+    """
+    started = time.monotonic()
+    with Manifest.open(data_dir, write=True) as manifest, _alone(manifest.directory.index):
+        _sweep(manifest)
+        last = manifest.last_segment()
+        segments = _segments(manifest, last)
+        generation = manifest.begin_generation(time.time())
+        counts = _write(manifest, generation, segments, name_hosts, limits)
+        manifest.publish(generation.id, last, time.time())
+        _retire(manifest)
+    size = sum(file.stat().st_size for file in (data_dir / generation.path).rglob("*") if file.is_file())
+    return Built(generation, counts, time.monotonic() - started, size)
+
+
+def _segments(manifest: Manifest, last: int) -> Segments:
+    """Return the files of all commits up to segment `last`: a commit beside the build is left for the next one."""
+    root = manifest.directory.root
+    pages = [root / segment.path for segment in manifest.segments("pages") if segment.id <= last]
+    links = [root / segment.path for segment in manifest.segments("links") if segment.id <= last]
+    if not pages:
+        raise NothingCrawled(root)
+    return Segments(pages, links)
+
+
+def _write(
+    manifest: Manifest, generation: Generation, segments: Segments, name_hosts: NameHosts, limits: Limits
+) -> Counts:
+    index = manifest.directory.index
+    aside = index / ASIDE
+    scratch, out = aside / "scratch", aside / "generation"
+    with translated(index):
+        scratch.mkdir(parents=True)
+        out.mkdir()
+        try:
+            counts = write_generation(segments, scratch, out, name_hosts, limits)
+            _sync(out)
+            out.rename(manifest.directory.root / generation.path)
+            sync_folder(index)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    return counts
+
+
+def _sync(directory: Path) -> None:
+    """Make every file and name below `directory` survive a power cut."""
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            handle = os.open(Path(folder, name), os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        sync_folder(Path(folder))
+
+
+def _sweep(manifest: Manifest) -> None:
+    """Remove what builds that died have left."""
+    kept = set()
+    for generation in manifest.generations():
+        if generation.built_at is None:
+            manifest.forget(generation.id)
+        else:
+            kept.add(manifest.directory.root / generation.path)
+    with translated(manifest.directory.index):
+        for entry in manifest.directory.index.iterdir():
+            if entry.is_dir() and entry not in kept:
+                shutil.rmtree(entry)
+
+
+def _retire(manifest: Manifest) -> None:
+    """Remove all built generations but the newest ones; the row goes last, so that a crash between is swept up."""
+    for generation in manifest.generations()[:-KEPT]:
+        with translated(manifest.directory.index):
+            shutil.rmtree(manifest.directory.root / generation.path, ignore_errors=True)
+        manifest.forget(generation.id)
+
+
+@contextmanager
+def _alone(index: Path) -> Iterator[None]:
+    """Hold the lock of the index; it goes with the process."""
+    with translated(index):
+        make_folder(index)
+        handle = os.open(index / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise IndexBusy(index) from error
+        yield
+    finally:
+        os.close(handle)

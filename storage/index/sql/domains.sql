@@ -1,0 +1,29 @@
+-- Per registered domain: backlinks come from other domains, those within are counted as inside.
+WITH judged AS (
+    SELECT *, scope = 'external' AS outside
+    FROM facts
+)
+
+SELECT
+    target_domain,
+    count(*) FILTER (WHERE counts AND outside) AS backlinks,
+    count(*) FILTER (WHERE counts AND outside AND NOT nofollow) AS follow,
+    count(*) FILTER (WHERE counts AND outside AND nofollow) AS nofollow,
+    count(DISTINCT j.fetch) FILTER (WHERE counts AND outside) AS pages,
+    count(DISTINCT source_host) FILTER (WHERE counts AND outside) AS hosts,
+    count(DISTINCT source_domain) FILTER (WHERE counts AND outside) AS domains,
+    count(DISTINCT source_ip) FILTER (WHERE counts AND outside) AS ips,
+    count(*) FILTER (WHERE counts AND outside AND scope = 'external') AS external,
+    count(*) FILTER (WHERE counts AND NOT outside) AS inside,
+    count(*) FILTER (WHERE live AND outside AND role = 'indirect') AS indirect,
+    count(*) FILTER (WHERE live AND outside AND role = 'embed') AS embeds,
+    count(*) FILTER (WHERE live AND outside AND role = 'resource') AS resources,
+    count(*) FILTER (WHERE live AND outside AND role = 'reference') AS others,
+    count(*) FILTER (WHERE state = 'lost' AND outside AND role = 'hyperlink') AS lost,
+    count(*) FILTER (WHERE state = 'unknown' AND outside AND role = 'hyperlink') AS unknown,
+    count(*) AS links,
+    min(first_seen) FILTER (WHERE counts AND outside) AS first_seen,
+    max(last_seen_live) FILTER (WHERE counts AND outside) AS last_seen
+FROM judged AS j
+GROUP BY target_domain
+ORDER BY target_domain

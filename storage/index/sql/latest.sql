@@ -1,0 +1,22 @@
+-- One row per URL ever fetched: how its last attempt ended, what its last conclusive one showed,
+-- and where it sends its visitor (moved_to): redirect first, canonical otherwise; never to itself.
+WITH known AS (
+    SELECT
+        url,
+        max(visit) AS last_visit,
+        max(visit) FILTER (WHERE outcome <> 'unknown') AS known_visit,
+        min(fetched_at) AS first_fetched_at
+    FROM visits
+    GROUP BY url
+)
+
+SELECT
+    l.url, l.host, l.depth, l.status, l.failure, l.ip,
+    k.first_fetched_at, l.fetched_at AS last_fetched_at, l.visits AS fetches,
+    v.title, v.lang AS language, v.canonical, v.robots, v.redirect_to, v.content_type, v.links, v.wire_bytes,
+    CASE
+        WHEN coalesce(v.redirect_to, v.canonical) <> l.url THEN coalesce(v.redirect_to, v.canonical)
+    END AS moved_to
+FROM known AS k
+JOIN visits AS l ON l.url = k.url AND l.visit = k.last_visit
+LEFT JOIN visits AS v ON v.url = k.url AND v.visit = k.known_visit

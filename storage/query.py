@@ -1,0 +1,296 @@
+"""Questions about the links of one published generation: backlinks, outlinks, referring domains, anchors, summaries.
+
+Rule: a question reads the sorted range of its target; row groups outside it are skipped by their statistics.
+A generation never changes, so a position in an answer is a place to go on from: that is what a cursor holds.
+Targets come in normal form: no URL is parsed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from storage.cursor import Place
+from storage.errors import DataCorrupt, DataMissing
+from storage.index.build import TABLES, Limits, parts
+from storage.index.policy import HYPERLINK, KINDS, ROLES
+from storage.manifest import Manifest
+from storage.records import Kind
+from storage.statements import text_of
+
+HYPERLINKS: Final = frozenset(kind for kind, role in ROLES.items() if role == HYPERLINK)
+
+STATES: Final = ("live", "lost", "unknown")
+
+LAST: Final = "\U0010ffff"
+"""Sorts after every character of a URL or host, which are ASCII in normal form."""
+
+CHUNK_ROWS: Final = 50_000
+"""Rows of an answer held at a time."""
+
+TOP: Final = 10
+"""Anchors and referring domains in a summary."""
+
+PART_BITS: Final = 40
+"""A position among the links is the number of its part, and below so many bits that of its row (`queries/*links.sql`)."""
+
+LIMITS: Final = Limits(memory_bytes=1024**3, threads=2)
+
+
+class IndexMissing(DataMissing):
+    """There is no index here yet; build one with `linkmill index`."""
+
+
+class Mode(StrEnum):
+    """How much of the web a target names."""
+
+    URL = "url"
+    PREFIX = "prefix"
+    """All URLs of one host that begin so."""
+    HOST = "host"
+    DOMAIN = "domain"
+    """A registered domain with all its hosts."""
+
+
+class Scope(StrEnum):
+    """Where a link comes from, seen from its target."""
+
+    OUTSIDE = "outside"
+    """From outside of what is asked about: any page for a URL or prefix, other hosts for a host, else other domains."""
+    EXTERNAL = "external"
+    """From other registered domains."""
+    OTHER_HOSTS = "other-hosts"
+    ALL = "all"
+
+
+SCOPES: Final[dict[Scope, list[str]]] = {
+    Scope.EXTERNAL: ["external"],
+    Scope.OTHER_HOSTS: ["external", "same domain"],
+    Scope.ALL: ["external", "same domain", "same host"],
+}
+
+OUTSIDE_OF: Final[dict[Mode, Scope]] = {
+    Mode.URL: Scope.ALL,
+    Mode.PREFIX: Scope.ALL,
+    Mode.HOST: Scope.OTHER_HOSTS,
+    Mode.DOMAIN: Scope.EXTERNAL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is asked about, as target or as source of links."""
+
+    mode: Mode
+    name: str
+    """A URL in normal form, the beginning of one, a host or a registered domain."""
+    host_reversed: str
+    """Host of the URL, the host or the domain, labels from the last: `com.example.www`."""
+
+    @property
+    def bounds(self) -> dict[str, object]:
+        """The range of the sorted rows: hosts and URLs from and to, both included; the domain where it must match."""
+        by_url = self.mode in (Mode.URL, Mode.PREFIX)
+        return {
+            "host_from": self.host_reversed,
+            "host_to": f"{self.host_reversed}.{LAST}" if self.mode is Mode.DOMAIN else self.host_reversed,
+            "url_from": self.name if by_url else "",
+            "url_to": self.name + (LAST if self.mode is Mode.PREFIX else "") if by_url else LAST,
+            "domain": self.name if self.mode is Mode.DOMAIN else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which links an answer counts. The default is what reports count: live hyperlinks from outside the target."""
+
+    kinds: frozenset[Kind] = HYPERLINKS
+    scope: Scope = Scope.OUTSIDE
+    states: tuple[str, ...] = ("live",)
+    nofollow: bool | None = None
+    """Only links with (True) or without (False) nofollow in force."""
+
+    def parameters(self, mode: Mode) -> dict[str, object]:
+        """Return the values the statements take."""
+        scope = OUTSIDE_OF[mode] if self.scope is Scope.OUTSIDE else self.scope
+        return {
+            "kinds": sorted(int(kind) for kind in self.kinds),
+            "scopes": SCOPES[scope],
+            "states": list(self.states),
+            "nofollow": self.nofollow,
+        }
+
+
+DEFAULT: Final = Filters()
+EVERYTHING: Final = Filters(kinds=frozenset(Kind), scope=Scope.ALL, states=STATES)
+
+
+class Page(NamedTuple):
+    """Which part of an answer is wanted."""
+
+    limit: int | None = None
+    """Rows; None for all."""
+    cursor: str | None = None
+    """`Answer.cursor` of the part before."""
+
+
+WHOLE: Final = Page()
+
+
+class Answer:
+    """The rows of an answer, read once; `cursor` is known when they have been read."""
+
+    def __init__(self, read: Callable[[int, int], pa.Table], start: Place, limit: int | None) -> None:
+        self._read = read
+        self._place = start
+        self._left = limit
+        self._chunk = self._next_chunk()
+        self.schema: pa.Schema = self._chunk.schema.remove(self._chunk.schema.get_field_index("position"))
+        self.cursor: str | None = None
+        """Where the answer goes on; None when it is complete."""
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        while True:
+            wanted = self._wanted()
+            rows = self._chunk.slice(0, wanted)
+            if rows.num_rows:
+                self._place = self._place.at(rows.column("position")[-1].as_py())
+                yield from rows.drop_columns("position").to_batches()
+            self._left = None if self._left is None else self._left - rows.num_rows
+            if self._chunk.num_rows <= wanted:
+                return
+            if self._left == 0:
+                self.cursor = self._place.sealed()
+                return
+            self._chunk = self._next_chunk()
+
+    def table(self) -> pa.Table:
+        """Return all rows at once."""
+        return pa.Table.from_batches(list(self), self.schema)
+
+    def _wanted(self) -> int:
+        return CHUNK_ROWS if self._left is None else min(CHUNK_ROWS, self._left)
+
+    def _next_chunk(self) -> pa.Table:
+        """Read one row more than wanted: it tells whether the answer goes on."""
+        return self._read(self._place.position, self._wanted() + 1)
+
+
+class Summary(NamedTuple):
+    """What the index knows of a target, in tables."""
+
+    figures: pa.Table
+    """One row of counts, or none when no link leads there."""
+    domains: pa.Table
+    """The domains that link most."""
+    anchors: pa.Table
+    """The anchors used most."""
+
+
+class Index:
+    """One generation, open for questions. Not for use by two threads at once."""
+
+    def __init__(self, directory: Path, number: int, connection: duckdb.DuckDBPyConnection) -> None:
+        self.directory = directory
+        self.number = number
+        self._connection = connection
+
+    @classmethod
+    @contextmanager
+    def open(cls, data_dir: Path, limits: Limits = LIMITS) -> Iterator[Index]:
+        """Open the published generation of a data directory; raises IndexMissing, DataMissing or DataCorrupt."""
+        with Manifest.open(data_dir) as manifest:
+            generation = manifest.current()
+        if generation is None:
+            raise IndexMissing(data_dir)
+        with cls.open_generation(data_dir / generation.path, generation.id, limits) as index:
+            yield index
+
+    @classmethod
+    @contextmanager
+    def open_generation(cls, directory: Path, number: int, limits: Limits = LIMITS) -> Iterator[Index]:
+        """Open the generation that lies in `directory`; raises DataCorrupt when a table of it is missing."""
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{limits.memory_bytes // 1024}KiB",
+            "threads": limits.threads,
+            "autoinstall_known_extensions": False,
+            "TimeZone": "UTC",
+        }
+        with duckdb.connect(config=config) as connection:
+            connection.execute(text_of("storage.queries", "connect"))
+            for table in TABLES:
+                _open_table(connection, directory, table)
+            connection.from_arrow(KINDS).create("kinds")
+            yield cls(directory, number, connection)
+
+    def backlinks(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
+        """Return the links that lead to `target`."""
+        return self._links("backlinks", target.bounds | filters.parameters(target.mode), page)
+
+    def outlinks(self, source: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
+        """Return the links that `source` has."""
+        return self._links("outlinks", source.bounds | filters.parameters(source.mode), page)
+
+    def domains(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
+        """Return the domains that link to `target`, those with most links first."""
+        if filters == DEFAULT and target.mode is Mode.DOMAIN:
+            return self._answer("domains_rolled_up", {"name": target.name}, page)
+        return self._answer("domains", target.bounds | filters.parameters(target.mode), page)
+
+    def anchors(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
+        """Return the anchors of the links to `target`, those used most first; without a text the anchor is empty."""
+        if filters == DEFAULT and target.mode in (Mode.HOST, Mode.DOMAIN):
+            return self._answer("anchors_rolled_up", {"level": target.mode.value, "name": target.name}, page)
+        return self._answer("anchors", target.bounds | filters.parameters(target.mode), page)
+
+    def summary(self, target: Target) -> Summary:
+        """Return the counts of the links to `target`, with the domains and anchors behind most of them."""
+        values: dict[str, object] = {"name": target.name}
+        if target.mode is not Mode.DOMAIN:
+            values["host"] = target.host_reversed
+        if target.mode is Mode.PREFIX:
+            values["name_to"] = target.name + LAST
+        figures = self._table(f"summary_{target.mode.value}", values)
+        top = Page(limit=TOP)
+        return Summary(figures, self.domains(target, page=top).table(), self.anchors(target, page=top).table())
+
+    def links_to(self, target: Target) -> int:
+        """Return how many links of any kind, scope and state lead to `target`."""
+        return int(self._table("links_to", target.bounds).column(0)[0].as_py())
+
+    def links_from(self, source: Target) -> int:
+        """Return how many links of any kind, scope and state `source` has."""
+        return int(self._table("links_from", source.bounds).column(0)[0].as_py())
+
+    def _links(self, question: str, values: Mapping[str, object], page: Page) -> Answer:
+        def read(after: int, limit: int) -> pa.Table:
+            place = {"part": after >> PART_BITS, "row": after & ((1 << PART_BITS) - 1)}
+            return self._table(question, {**values, **place, "limit": limit})
+
+        return Answer(read, Place.of(self.number, (question, values), page.cursor), page.limit)
+
+    def _answer(self, question: str, values: Mapping[str, object], page: Page) -> Answer:
+        def read(after: int, limit: int) -> pa.Table:
+            return self._table(question, {**values, "after": after, "limit": limit})
+
+        return Answer(read, Place.of(self.number, (question, values), page.cursor), page.limit)
+
+    def _table(self, name: str, values: Mapping[str, object]) -> pa.Table:
+        rows: pa.Table = self._connection.sql(text_of("storage.queries", name), params=dict(values)).to_arrow_table()
+        return rows
+
+
+def _open_table(connection: duckdb.DuckDBPyConnection, directory: Path, table: str) -> None:
+    """Make a table of the generation a view, whose rows know their file and their number in it."""
+    files = parts(directory, table)
+    if not files:
+        raise DataCorrupt(directory / table)
+    rows = connection.read_parquet([str(file) for file in files], file_row_number=True, hive_partitioning=False)
+    rows.project("*, file_index").create_view(table)

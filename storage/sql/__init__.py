@@ -1,0 +1,1 @@
+"""The statements of the crawl database: one file per reader of it."""

@@ -1,0 +1,9 @@
+-- How a writer uses crawl.db.
+PRAGMA journal_mode = WAL;
+-- A commit that was acknowledged must survive a power cut: FULL syncs the log at each commit, seconds apart.
+PRAGMA synchronous = FULL;
+PRAGMA foreign_keys = ON;
+-- KiB, negative by SQLite's convention: keeps the hot ends of host queues in memory.
+PRAGMA cache_size = -32768;
+-- The log is cut back to this after a checkpoint, so one huge commit does not keep its disk space.
+PRAGMA journal_size_limit = 67108864;

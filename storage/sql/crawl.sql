@@ -1,0 +1,148 @@
+-- name: begin
+BEGIN IMMEDIATE;
+
+-- name: checkpoint
+PRAGMA wal_checkpoint(TRUNCATE);
+
+-- name: integrity
+PRAGMA integrity_check;
+
+-- name: last_run
+SELECT run, stop_reason FROM runs ORDER BY run DESC LIMIT 1;
+
+-- name: next_incarnation
+UPDATE meta SET value = value + 1 WHERE key = 'incarnation' RETURNING value;
+
+-- name: incarnation
+SELECT value FROM meta WHERE key = 'incarnation';
+
+-- name: insert_run
+INSERT INTO runs (run, name, config, started_at) VALUES (?, ?, ?, ?);
+
+-- name: resume_run
+UPDATE runs SET name = ?, config = ?, ended_at = NULL, stop_reason = NULL, starts = starts + 1 WHERE run = ?;
+
+-- name: replace_run
+UPDATE runs
+SET dropped = (SELECT count(*) FROM queue), ended_at = coalesce(ended_at, :now), stop_reason = coalesce(stop_reason, :reason)
+WHERE run = :run;
+
+-- name: end_run
+UPDATE runs SET stop_reason = ?, ended_at = ? WHERE run = ?;
+
+-- name: carry_hosts
+-- A fresh run starts its counts at zero but keeps what politeness has learnt of a host.
+INSERT INTO hosts (
+    run, host_id, host, domain, domain_private, shard,
+    discovered, done, failed, excluded, pages_ok, pages_failed, pages_denied, bytes,
+    ip, robots_status, robots_at, crawl_delay_s, delay_s, penalty_s, failures, next_at, parked, first_visit, last_visit
+)
+SELECT
+    :run, host_id, host, domain, domain_private, shard,
+    0, 0, 0, 0, 0, 0, 0, 0,
+    ip, NULL, NULL, crawl_delay_s, delay_s, penalty_s, 0, next_at, NULL, first_visit, last_visit
+FROM hosts WHERE run = :previous;
+
+-- name: clear_queue
+DELETE FROM queue;
+
+-- name: clear_seen
+DELETE FROM seen_chunks;
+
+-- name: clear_robots
+DELETE FROM robots;
+
+-- name: batch_applied
+SELECT count(*) FROM batches WHERE batch = ?;
+
+-- name: last_batch
+SELECT coalesce(max(batch), 0) FROM batches;
+
+-- name: insert_batch
+INSERT INTO batches (batch, run, committed_at) VALUES (?, ?, ?);
+
+-- name: insert_queue
+INSERT INTO queue (host_id, seq, url, depth, via, discovered_from, discovered_at, tries, hops, not_before)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: delete_queue
+DELETE FROM queue WHERE host_id = ? AND seq = ?;
+
+-- name: raise_seq
+UPDATE runs SET last_seq = max(last_seq, ?) WHERE run = ?;
+
+-- name: upsert_host
+INSERT INTO hosts (
+    run, host_id, host, domain, domain_private, shard,
+    discovered, done, failed, excluded, pages_ok, pages_failed, pages_denied, bytes,
+    ip, robots_status, robots_at, crawl_delay_s, delay_s, penalty_s, failures, next_at, parked, first_visit, last_visit
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (run, host_id) DO UPDATE SET
+    domain = excluded.domain,
+    domain_private = excluded.domain_private,
+    shard = excluded.shard,
+    discovered = excluded.discovered,
+    done = excluded.done,
+    failed = excluded.failed,
+    excluded = excluded.excluded,
+    pages_ok = excluded.pages_ok,
+    pages_failed = excluded.pages_failed,
+    pages_denied = excluded.pages_denied,
+    bytes = excluded.bytes,
+    ip = excluded.ip,
+    robots_status = excluded.robots_status,
+    robots_at = excluded.robots_at,
+    crawl_delay_s = excluded.crawl_delay_s,
+    delay_s = excluded.delay_s,
+    penalty_s = excluded.penalty_s,
+    failures = excluded.failures,
+    next_at = excluded.next_at,
+    parked = excluded.parked,
+    first_visit = excluded.first_visit,
+    last_visit = excluded.last_visit;
+
+-- name: upsert_robots
+INSERT OR REPLACE INTO robots (origin, host_id, verdict, status, body, fetched_at, expires_at)
+VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_seen
+INSERT INTO seen_chunks (count, fingerprints) VALUES (?, ?);
+
+-- name: upsert_counter
+INSERT OR REPLACE INTO counters (run, reason, count) VALUES (?, ?, ?);
+
+-- name: insert_segment
+INSERT INTO segments (
+    batch, run, kind, path, rows, size_bytes, min_fetch, max_fetch, checksum, repaired, committed_at
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: segment_files
+SELECT path, size_bytes, checksum FROM segments ORDER BY id;
+
+-- name: refill
+SELECT host_id, seq, url, depth, via, discovered_from, discovered_at, tries, hops, not_before
+FROM queue WHERE host_id = ? AND seq > ? ORDER BY seq LIMIT ?;
+
+-- name: hosts
+SELECT
+    host_id, host, domain, domain_private, shard,
+    discovered, done, failed, excluded, pages_ok, pages_failed, pages_denied, bytes,
+    ip, robots_status, robots_at, crawl_delay_s, delay_s, penalty_s, failures, next_at, parked, first_visit, last_visit
+FROM hosts WHERE run = ? ORDER BY host_id;
+
+-- name: queued_counts
+SELECT host_id, count(*) FROM queue GROUP BY host_id;
+
+-- name: stray_hosts
+SELECT DISTINCT host_id FROM queue WHERE host_id NOT IN (SELECT host_id FROM hosts WHERE run = ?);
+
+-- name: seen
+SELECT count, fingerprints FROM seen_chunks ORDER BY id;
+
+-- name: robots
+SELECT origin, host_id, verdict, status, body, fetched_at, expires_at FROM robots ORDER BY origin;
+
+-- name: last_seq
+SELECT coalesce(max(last_seq), 0) FROM runs WHERE run = ?;

@@ -1,0 +1,12 @@
+-- name: application_id
+PRAGMA application_id;
+
+-- name: tables
+SELECT count(*) FROM sqlite_schema;
+
+-- name: schema_version
+SELECT value FROM meta WHERE key = 'schema_version';
+
+-- name: describe
+INSERT INTO meta (key, value)
+VALUES ('schema_version', ?), ('created_at', CAST(strftime('%s', 'now') AS REAL)), ('incarnation', 0);

@@ -1,0 +1,247 @@
+"""The commands that build and ask the index: what they print, where, and with which exit code."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+
+from crawler.cli import main
+from crawler.cli.output import clean
+from crawler.cli.target import TargetUnclear, name_hosts, read_target, reversed_host
+from storage.query import Mode, Target
+from storage.records import Batch, Kind, Robots
+from storage.sqlite import CrawlStore
+from tests.index_web import Web, link
+from tests.store_rows import NOW
+
+SHOP = "https://www.shop.example"
+
+CONFIG = """
+[crawl]
+seeds = ["http://127.0.0.1/"]
+data_dir = "data"
+[network]
+allow_addresses = ["127.0.0.0/8"]
+"""
+
+Answered = tuple[int, str, str]
+"""Exit code, standard output, standard error."""
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    """Return a folder with a config file and the crawled data it names."""
+    web = Web()
+    web.visit("https://a.example/", link(f"{SHOP}/x", "Shop [bold]"), link(f"{SHOP}/y", "=cmd()"))
+    web.visit("https://b.example/", link(f"{SHOP}/x", "bad\x1b[31m\u202etext"), robots=int(Robots.NOFOLLOW))
+    web.visit(
+        "https://b.example/2", link("http://plain.example/p", "p"), link("https://xn--bcher-kva.example/", "Bücher")
+    )
+    web.visit(f"{SHOP}/x", link(f"{SHOP}/y", "next", kind=Kind.EMBED))
+    (tmp_path / "crawl.toml").write_text(CONFIG)
+    async with CrawlStore.open(tmp_path / "data", compression_level=3) as store:
+        await store.start_run("test", "{}", fresh=False, now=NOW)
+        await store.commit(Batch(pages=web.pages, links=[row for _, row in web.links]), NOW)
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Answered]:
+    """Return a function that runs a command in the folder."""
+    monkeypatch.chdir(folder)
+
+    def answer(*arguments: str) -> Answered:
+        monkeypatch.setattr(sys, "argv", ["linkmill", *arguments])
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        shown = capfd.readouterr()
+        return code, shown.out, shown.err
+
+    return answer
+
+
+@pytest.fixture
+def ask(run: Callable[..., Answered]) -> Callable[..., Answered]:
+    """Return a function that asks the built index."""
+    assert run("index", "crawl.toml")[0] == 0
+
+    def answer(*arguments: str) -> Answered:
+        return run(*arguments, "--data", "data")
+
+    return answer
+
+
+def test_index_tells_what_it_built(run: Callable[..., Answered]) -> None:
+    code, out, _ = run("index", "crawl.toml")
+    assert code == 0
+    assert out.startswith("Generation 1: 6 links of 4 pages to 4 URLs on 3 hosts of 3 domains; ")
+
+
+def test_without_index_one_line_says_what_to_do(run: Callable[..., Answered]) -> None:
+    code, out, err = run("backlinks", "shop.example", "--data", "data")
+    assert (code, out) == (3, "")
+    assert err == "linkmill: data: There is no index here yet; build one with `linkmill index`.\n"
+
+
+def test_without_data_one_line_says_so(run: Callable[..., Answered]) -> None:
+    code, _, err = run("summary", "shop.example", "--data", "elsewhere")
+    assert (code, err.count("\n")) == (3, 1)
+    assert run("summary", "shop.example")[0] == 3
+
+
+def test_table_shows_the_links_escaped(ask: Callable[..., Answered]) -> None:
+    code, out, err = ask("backlinks", "shop.example")
+    lines = out.splitlines()
+    assert (code, err, len(lines)) == (0, "", 4)
+    assert lines[0].split()[:4] == ["source", "url", "target", "anchor"]
+    assert "Shop [bold]" in out
+    assert "bad\\x1b[31m\\u202etext" in out
+    assert "\x1b" not in out
+
+
+def test_json_lines_have_every_column(ask: Callable[..., Answered]) -> None:
+    _, out, _ = ask("backlinks", f"{SHOP}/x", "--format", "jsonl")
+    first, second = (orjson.loads(line) for line in out.splitlines())
+    assert (first["source_url"], first["kind"], first["rel"], first["place"]) == ("https://a.example/", "a", [], "main")
+    assert (second["nofollow"], second["source_robots"], second["anchor"]) == (
+        True,
+        ["nofollow"],
+        "bad\x1b[31m\u202etext",
+    )
+
+
+def test_csv_is_guarded_unless_raw(ask: Callable[..., Answered]) -> None:
+    assert ",'=cmd()," in ask("backlinks", f"{SHOP}/y", "-f", "csv")[1]
+    assert ",=cmd()," in ask("backlinks", f"{SHOP}/y", "-f", "csv", "--raw")[1]
+
+
+def test_output_goes_to_a_file(ask: Callable[..., Answered], folder: Path) -> None:
+    assert ask("domains", "shop.example", "-f", "parquet", "-o", "out.parquet") == (0, "", "")
+    assert pq.read_table(folder / "out.parquet").column("source_domain").to_pylist() == ["a.example", "b.example"]
+    assert ask("domains", "shop.example", "-o", "out.txt") == (0, "", "")
+    assert "a.example" in (folder / "out.txt").read_text()
+    code, _, err = ask("domains", "shop.example", "-o", "missing/out.txt")
+    assert (code, "cannot be written" in err) == (2, True)
+    assert not list(folder.glob(".*.unfinished"))
+
+
+def test_cursor_is_told_apart_from_the_answer_and_goes_on(ask: Callable[..., Answered]) -> None:
+    _, first, err = ask("backlinks", "shop.example", "--limit", "2", "-f", "csv")
+    found = re.fullmatch(r"There is more: repeat the command with --cursor (\S+)\n", err)
+    assert found is not None
+    _, second, err = ask("backlinks", "shop.example", "--limit", "2", "-f", "csv", "--cursor", found[1])
+    assert err == ""
+    assert len(first.splitlines()) + len(second.splitlines()) == 5
+    code, _, err = ask("backlinks", "b.example", "--cursor", found[1])
+    assert (code, "another question" in err) == (2, True)
+
+
+def test_empty_answer_says_why(ask: Callable[..., Answered]) -> None:
+    code, out, err = ask("backlinks", "nobody.example")
+    assert (code, out, err) == (0, "", "The index has no link to the domain nobody.example.\n")
+    code, _, err = ask("backlinks", "shop.example", "--state", "lost")
+    assert (code, err.startswith("No link to the domain shop.example matches; it has 4 ")) == (0, True)
+    assert ask("outlinks", "nobody.example")[2] == "The index has no link from the domain nobody.example.\n"
+    assert ask("summary", "nobody.example")[2] == "The index has no link to the domain nobody.example.\n"
+
+
+BAD: dict[str, tuple[str, ...]] = {
+    "target": ("backlinks", "ftp://a.example/"),
+    "kind": ("backlinks", "a.example", "--kind", "nothing"),
+    "mode": ("backlinks", "a.example", "--mode", "nothing"),
+    "cursor": ("backlinks", "a.example", "--cursor", "nothing"),
+    "limit": ("backlinks", "a.example", "--limit", "-1"),
+    "both_places": ("backlinks", "a.example", "--config", "crawl.toml"),
+}
+
+
+@pytest.mark.parametrize("arguments", BAD.values(), ids=BAD)
+def test_bad_input_ends_with_2(ask: Callable[..., Answered], arguments: tuple[str, ...]) -> None:
+    code, out, err = ask(*arguments)
+    assert (code, out) == (2, "")
+    assert err
+
+
+def test_filters_reach_the_question(ask: Callable[..., Answered]) -> None:
+    counts = {
+        options: len(ask("backlinks", "shop.example", "-f", "jsonl", *options)[1].splitlines())
+        for options in [("--follow",), ("--nofollow",), ("--kind", "embed", "--scope", "all"), ("--kind", "all")]
+    }
+    assert list(counts.values()) == [2, 1, 1, 3]
+
+
+def test_summary_counts_and_names_the_most_frequent(ask: Callable[..., Answered]) -> None:
+    code, out, _ = ask("summary", "shop.example")
+    assert code == 0
+    assert re.search(r"^  backlinks +3$", out, re.MULTILINE)
+    assert "Referring domains" in out
+    assert "Anchors" in out
+    figures = orjson.loads(ask("summary", "shop.example", "-f", "jsonl")[1])
+    assert (figures["backlinks"], figures["domains"][0]["source_domain"], len(figures["anchors"])) == (
+        3,
+        "a.example",
+        3,
+    )
+
+
+def test_data_directory_comes_from_the_config(ask: Callable[..., Answered], run: Callable[..., Answered]) -> None:
+    assert run("anchors", "shop.example", "-c", "crawl.toml") == ask("anchors", "shop.example")
+
+
+def test_target_may_be_international_and_without_scheme(ask: Callable[..., Answered]) -> None:
+    assert "Bücher" in ask("anchors", "bücher.example")[1]
+    assert "https://b.example/2" in ask("backlinks", "plain.example/p")[1]
+
+
+TARGETS: dict[str, tuple[str, Mode | None, Target]] = {
+    "url": ("https://A.example/x#y", None, Target(Mode.URL, "https://a.example/x", "example.a")),
+    "url_without_scheme": ("a.example/x", None, Target(Mode.URL, "https://a.example/x", "example.a")),
+    "home_page": ("a.example/", None, Target(Mode.URL, "https://a.example/", "example.a")),
+    "domain": ("Example.COM", None, Target(Mode.DOMAIN, "example.com", "com.example")),
+    "host": ("www.example.com", None, Target(Mode.HOST, "www.example.com", "com.example.www")),
+    "idn": ("bücher.example", None, Target(Mode.DOMAIN, "xn--bcher-kva.example", "example.xn--bcher-kva")),
+    "address": ("127.0.0.1:8080", None, Target(Mode.DOMAIN, "127.0.0.1", "127.0.0.1")),
+    "domain_of_a_host": ("www.example.co.uk", Mode.DOMAIN, Target(Mode.DOMAIN, "example.co.uk", "uk.co.example")),
+    "domain_of_a_url": ("http://www.example.com/x", Mode.DOMAIN, Target(Mode.DOMAIN, "example.com", "com.example")),
+    "prefix": ("http://a.example/do", Mode.PREFIX, Target(Mode.PREFIX, "http://a.example/do", "example.a")),
+}
+
+
+@pytest.mark.parametrize(("text", "mode", "expected"), TARGETS.values(), ids=TARGETS)
+def test_target_is_read_as_people_write_it(text: str, mode: Mode | None, expected: Target) -> None:
+    assert read_target(text, mode, lambda _: False) == expected
+
+
+def test_known_variant_of_a_url_without_scheme_is_meant() -> None:
+    found = read_target("a.example/x", None, lambda target: target.name.startswith("http:"))
+    assert found.name == "http://a.example/x"
+
+
+@pytest.mark.parametrize("text", ["", "mailto://x", "http://", "a b", "://"])
+def test_other_text_is_no_target(text: str) -> None:
+    with pytest.raises(TargetUnclear):
+        read_target(text, None, lambda _: False)
+
+
+def test_hosts_are_named_with_their_domains() -> None:
+    rows = name_hosts(["www.example.co.uk", "127.0.0.1", "[::1]", "me.github.io"]).to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        ("www.example.co.uk", "example.co.uk", "example.co.uk", "uk.co.example.www"),
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ("[::1]", "[::1]", "[::1]", "[::1]"),
+        ("me.github.io", "github.io", "me.github.io", "io.github.me"),
+    ]
+    assert reversed_host("localhost") == "localhost"
+
+
+def test_clean_text_commands_no_terminal() -> None:
+    assert clean("a\nb\x1b[2J\x9b\u202e\u2028é✓") == "a\\x0ab\\x1b[2J\\x9b\\u202e\\u2028é✓"

@@ -1,0 +1,376 @@
+"""The frontier on a simulated clock: a crawl of hours runs here in milliseconds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config import PolitenessSettings
+from crawler.addresses import Endpoint
+from crawler.frontier import Frontier, Manners
+from crawler.jobs import Denied, Discovery, Job, Resolve, RobotsFetch
+from crawler.outcome import Answer, Failed, Fetched, Outcome, Request
+from crawler.politeness import PARK_AFTER_FAILURES, PaceTable
+from crawler.robots_policy import RobotsAnswer, after_answer, after_failure
+from crawler.url import host_of, origin_of
+from storage.records import Failure, QueueRow, Via
+
+UTC_OFFSET = 1_000_000.0
+SEED = Discovery(0, Via.SEED, 0, None)
+
+
+def answered(status: int = 200, headers: list[tuple[str, str]] | None = None) -> Answer:
+    return Answer(status, headers or [], "192.0.2.1", "1.1", 0.0, 0.0, 0.0)
+
+
+def well() -> Fetched:
+    return Fetched(answered(), b"")
+
+
+@dataclass
+class Simulation:
+    """A frontier with a clock, a disk and a web in which every request takes `latency_s`."""
+
+    politeness: PolitenessSettings = field(default_factory=lambda: PolitenessSettings(delay=1.0, delay_per_ip=0.0))
+    addresses: dict[str, str] = field(default_factory=dict)
+    robots: dict[str, bytes] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    latency_s: float = 0.1
+    now: float = 100.0
+
+    def __post_init__(self) -> None:
+        self.frontier = Frontier(PaceTable(self.politeness), Manners.of(self.politeness), UTC_OFFSET)
+        self.disk: dict[int, list[QueueRow]] = defaultdict(list)
+        self.sent: list[tuple[float, float, str, str]] = []
+        self.denied: list[Denied] = []
+        self.under_way: list[tuple[float, Request | RobotsFetch]] = []
+
+    def add(self, *urls: str) -> None:
+        for url in urls:
+            host = self.frontier.host(host_of(url))
+            row = self.frontier.discover(url, host, SEED, self.now)
+            self.disk[row.host_id].append(row)
+
+    def run(self, until: float = 1e9) -> None:
+        """Serve jobs until nothing is left or the clock shows `until`."""
+        while self.now < until:
+            job = self.frontier.take(self.now)
+            if job is not None:
+                self.serve(job)
+            elif not self.pass_time(until):
+                return
+
+    def pass_time(self, until: float) -> bool:
+        if self.frontier.wishing:
+            for host in self.frontier.wishes():
+                rows = [row for row in self.disk[host.record.host_id] if row.seq > host.loaded_seq][:64]
+                self.frontier.refilled(host, rows, self.now)
+            return True
+        next_at = self.frontier.next_at()
+        moments = [at for at, _ in self.under_way] + ([next_at] if next_at is not None else [])
+        if not moments or min(moments) > until:
+            return False
+        self.now = max(self.now, min(moments))
+        for ended in [entry for entry in self.under_way if entry[0] <= self.now]:
+            self.under_way.remove(ended)
+            self.end(ended[1])
+        return True
+
+    def serve(self, job: Job) -> None:
+        match job:
+            case Resolve(host, host_id):
+                ip = self.addresses.get(host, f"192.0.2.{host_id % 250}")
+                if ip == "none":
+                    waiting = self.frontier.unresolved(host_id, self.now)
+                    assert waiting is None or isinstance(waiting, Request)
+                elif ip == "inside":
+                    self.frontier.refused(host_id, Failure.BLOCKED_ADDRESS, self.now + 600.0, self.now)
+                else:
+                    self.frontier.resolved(host_id, (Endpoint(ip),), self.now + 3600.0, self.now)
+            case Denied():
+                self.denied.append(job)
+            case Request() | RobotsFetch():
+                ip = self.frontier.endpoint_of(job).ip
+                self.sent.append((self.now, self.now + self.latency_s, job.url, ip))
+                self.under_way.append((self.now + self.latency_s, job))
+            case _:
+                pytest.fail(f"unexpected job {job}")
+
+    def end(self, job: Request | RobotsFetch) -> None:
+        if isinstance(job, Request):
+            self.frontier.release(job, self.outcomes.get(job.url, well()), self.now)
+            return
+        body = self.robots.get(job.origin)
+        utc = self.now + UTC_OFFSET
+        if body == b"broken":
+            self.frontier.release(job, Failed(Failure.SERVER_ERROR, "500", answered(500)), self.now)
+            state = after_failure(self.frontier.robots.get(job.origin), "http 500", utc)
+        else:
+            self.frontier.release(job, well(), self.now)
+            answer = RobotsAnswer(404) if body is None else RobotsAnswer(200, body)
+            state = after_answer(None, answer, "Linkmill", utc)
+        self.frontier.robots_answered(job.origin, state, self.now)
+
+    @property
+    def pages(self) -> list[str]:
+        return [url for _, _, url, _ in self.sent if not url.endswith("/robots.txt")]
+
+
+def gaps(sent: list[tuple[float, float, str, str]]) -> list[float]:
+    """Return the pauses between the end of each request and the start of the next."""
+    return [start - end for (_, end, _, _), (start, _, _, _) in zip(sent, sent[1:], strict=False)]
+
+
+def pages(host: str, count: int) -> list[str]:
+    return [f"http://{host}/{number}" for number in range(count)]
+
+
+def test_robots_txt_is_fetched_once_before_the_pages_of_an_origin() -> None:
+    web = Simulation()
+    web.add(*pages("a.example", 100))
+    web.run()
+    assert [url for _, _, url, _ in web.sent if "robots" in url] == ["http://a.example/robots.txt"]
+    assert web.sent[0][2] == "http://a.example/robots.txt"
+    assert web.pages == pages("a.example", 100)
+
+
+def test_pause_between_requests_to_a_host_is_never_below_the_delay() -> None:
+    web = Simulation()
+    web.add(*pages("a.example", 20))
+    web.run()
+    assert min(gaps(web.sent)) == pytest.approx(1.0)
+
+
+def test_hosts_are_served_side_by_side() -> None:
+    web = Simulation()
+    for number in range(50):
+        web.add(*pages(f"h{number}.example", 3))
+    web.run()
+    assert len(web.pages) == 150
+    assert web.now < 110.0
+
+
+def test_hosts_of_one_address_share_its_delay_and_its_connections() -> None:
+    politeness = PolitenessSettings(delay=1.0, delay_per_ip=0.5, connections_per_ip=1)
+    web = Simulation(politeness, addresses={f"h{n}.example": "192.0.2.9" for n in range(10)})
+    for number in range(10):
+        web.add(*pages(f"h{number}.example", 2))
+    web.run()
+    assert len(web.pages) == 20
+    assert min(gaps(web.sent)) >= 0.5 - 1e-9
+
+
+def test_crawl_delay_lengthens_the_pause_up_to_its_cap() -> None:
+    politeness = PolitenessSettings(delay=1.0, delay_per_ip=0.0, max_crawl_delay=10.0)
+    web = Simulation(politeness, robots={
+        "http://slow.example": b"User-agent: *\nCrawl-delay: 5\n",
+        "http://never.example": b"User-agent: *\nCrawl-delay: 86400\n",
+        "http://eager.example": b"User-agent: *\nCrawl-delay: 0.1\n",
+    })  # fmt: skip
+    for host, pause in (("slow.example", 5.0), ("never.example", 10.0), ("eager.example", 1.0)):
+        web.sent.clear()
+        web.add(*pages(host, 3))
+        web.run()
+        assert gaps(web.sent) == pytest.approx([pause] * 3)
+
+
+def test_disallowed_url_is_denied_at_take() -> None:
+    web = Simulation(robots={"http://a.example": b"User-agent: *\nDisallow: /private\n"})
+    web.add("http://a.example/private/1", "http://a.example/open")
+    web.run()
+    assert [job.request.url for job in web.denied] == ["http://a.example/private/1"]
+    assert web.pages == ["http://a.example/open"]
+
+
+def test_unreachable_robots_txt_closes_the_host_and_parks_it_after_three_tries() -> None:
+    web = Simulation(robots={"http://a.example": b"broken"})
+    web.add(*pages("a.example", 5))
+    web.run()
+    assert web.pages == []
+    assert len(web.sent) == 3
+    assert web.frontier.host("a.example").record.parked == "robots.txt unreachable"
+    assert web.frontier.queued == 5
+    assert web.frontier.finished
+
+
+def test_pages_of_a_blocked_address_are_denied_without_a_request() -> None:
+    web = Simulation(addresses={"in.example": "inside"})
+    web.add(*pages("in.example", 3))
+    web.run()
+    assert [job.failure for job in web.denied] == [Failure.BLOCKED_ADDRESS] * 3
+    assert web.sent == []
+
+
+def test_host_without_an_address_is_parked_after_failures_in_a_row() -> None:
+    web = Simulation(addresses={"gone.example": "none"})
+    web.add(*pages("gone.example", 20))
+    web.run()
+    assert web.frontier.queued == 20 - PARK_AFTER_FAILURES
+    assert web.frontier.host("gone.example").record.parked is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "started"),
+    [
+        pytest.param("30", 130.1, id="in seconds"),
+        pytest.param("Mon, 12 Jan 1970 13:49:00 GMT", 140.0, id="as a date"),  # 1,000,140 s after the epoch
+        pytest.param("999999999", 3700.1, id="cut at the limit"),
+    ],
+)
+def test_retry_after_keeps_the_host_waiting(value: str, started: float) -> None:
+    web = Simulation(politeness=PolitenessSettings(delay=1.0, delay_per_ip=0.0, robots=False))
+    web.add("http://a.example/busy", "http://a.example/next")
+    web.outcomes["http://a.example/busy"] = Failed(Failure.THROTTLED, "429", answered(429, [("retry-after", value)]))
+    web.run()
+    assert web.sent[1][0] == pytest.approx(started)
+
+
+def test_throttling_slows_a_host_and_success_speeds_it_up_again() -> None:
+    web = Simulation(politeness=PolitenessSettings(delay=1.0, delay_per_ip=0.0, robots=False))
+    web.add(*pages("a.example", 12))
+    for number in range(3):
+        web.outcomes[f"http://a.example/{number}"] = Failed(Failure.SERVER_ERROR, "503", answered(503))
+    web.run()
+    assert gaps(web.sent)[:3] == pytest.approx([2.0, 3.0, 5.0])
+    assert gaps(web.sent)[3:] == sorted(gaps(web.sent)[3:], reverse=True)
+    assert gaps(web.sent)[-1] < 1.1
+
+
+def test_rows_beyond_the_head_come_back_from_disk_in_order() -> None:
+    web = Simulation(politeness=PolitenessSettings(delay=0.0, delay_per_ip=0.0, robots=False))
+    web.add(*pages("a.example", 1000))
+    assert web.frontier.host("a.example").tail > 800
+    web.run()
+    assert web.pages == pages("a.example", 1000)
+    assert web.frontier.queued == 0
+
+
+def test_refill_that_finds_nothing_is_asked_again_after_the_commit() -> None:
+    web = Simulation(politeness=PolitenessSettings(delay=0.0, delay_per_ip=0.0, robots=False))
+    web.add(*pages("a.example", 200))
+    unwritten = web.disk.copy()
+    web.disk.clear()
+    web.run()
+    assert len(web.pages) == 128
+    assert web.frontier.starving
+    assert not web.frontier.finished
+    web.disk = unwritten
+    web.frontier.committed()
+    web.run()
+    assert len(web.pages) == 200
+
+
+def test_retry_waits_for_its_time_and_keeps_its_history() -> None:
+    web = Simulation(politeness=PolitenessSettings(delay=1.0, delay_per_ip=0.0, robots=False))
+    web.add("http://a.example/x")
+    web.serve(web.frontier.take(web.now))  # type: ignore[arg-type]
+    request = web.frontier.take(web.now)
+    assert isinstance(request, Request)
+    web.frontier.release(request, Failed(Failure.RESET, ""), web.now)
+    row = web.frontier.retry(request, web.now + 30.0, web.now)
+    assert (row.tries, row.not_before) == (1, web.now + 30.0 + UTC_OFFSET)
+    assert web.frontier.take(web.now + 29.9) is None
+    again = web.frontier.take(web.now + 30.0)
+    assert isinstance(again, Request)
+    assert (again.url, again.tries, again.seq) == (request.url, 1, row.seq)
+
+
+def test_restored_host_waits_for_the_rest_of_its_delay() -> None:
+    web = Simulation(politeness=PolitenessSettings(delay=10.0, delay_per_ip=0.0, robots=False))
+    web.add(*pages("a.example", 2))
+    web.run(until=105.0)
+    host = web.frontier.host("a.example")
+    resumed = Simulation(politeness=web.politeness, now=105.0)
+    resumed.disk[host.record.host_id] = [row for row in web.disk[host.record.host_id] if row.url.endswith("/1")]
+    resumed.frontier.restore(host.snapshot(UTC_OFFSET), 1, resumed.now)
+    resumed.run()
+    assert resumed.sent[0][0] == pytest.approx(web.sent[0][1] + 10.0)
+
+
+def test_robots_redirect_waits_for_the_delay_of_the_host_it_leads_to() -> None:
+    web = Simulation()
+    web.add("http://a.example/1", "http://b.example/1")
+    taken: list[Job] = []
+    while (job := web.frontier.take(web.now)) is not None:
+        if isinstance(job, Resolve):
+            web.serve(job)
+        else:
+            taken.append(job)
+    fetches = {job.origin: job for job in taken if isinstance(job, RobotsFetch)}
+    first, second = fetches["http://a.example"], fetches["http://b.example"]
+    web.frontier.release(first, well(), web.now)
+    assert web.frontier.robots_hop(first, "http://b.example/r.txt", web.frontier.host("b.example"), web.now)
+    assert web.frontier.take(web.now + 5.0) is None, "b.example has a request open"
+    web.frontier.release(second, well(), web.now + 5.0)
+    assert web.frontier.take(web.now + 5.9) is None
+    hop = web.frontier.take(web.now + 6.0)
+    assert isinstance(hop, RobotsFetch)
+    assert (hop.origin, hop.url, hop.hops) == ("http://a.example", "http://b.example/r.txt", 1)
+
+
+def test_robots_files_that_lead_to_each_other_do_not_block() -> None:
+    web = Simulation()
+    web.add("http://a.example/1", "http://b.example/1")
+    hopped = 0
+
+    def end(job: Request | RobotsFetch) -> None:
+        nonlocal hopped
+        web.frontier.release(job, well(), web.now)
+        if isinstance(job, RobotsFetch) and job.hops < 5:
+            hopped += 1
+            other = "b.example" if job.host == "a.example" else "a.example"
+            assert web.frontier.robots_hop(job, f"http://{other}/robots.txt", web.frontier.host(other), web.now)
+        elif isinstance(job, RobotsFetch):
+            state = after_answer(None, RobotsAnswer(302), "Linkmill", web.now + UTC_OFFSET)
+            web.frontier.robots_answered(job.origin, state, web.now)
+
+    web.end = end  # type: ignore[method-assign]
+    web.run()
+    assert hopped == 10
+    assert sorted(web.pages) == ["http://a.example/1", "http://b.example/1"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    hosts=st.integers(1, 6),
+    addresses=st.integers(1, 3),
+    connections=st.integers(1, 3),
+    per_ip=st.integers(1, 3),
+    delay=st.sampled_from([0.0, 0.5, 2.0]),
+    ip_delay=st.sampled_from([0.0, 0.3]),
+    counts=st.lists(st.integers(0, 150), min_size=6, max_size=6),
+    latency=st.sampled_from([0.01, 1.5]),
+)
+def test_no_schedule_breaks_the_politeness_or_loses_a_url(
+    hosts: int, addresses: int, connections: int, per_ip: int, delay: float, ip_delay: float, counts: list[int],
+    latency: float,
+) -> None:  # fmt: skip
+    politeness = PolitenessSettings(
+        delay=delay, delay_per_ip=ip_delay, connections_per_host=connections, connections_per_ip=per_ip
+    )
+    names = [f"h{n}.example" for n in range(hosts)]
+    web = Simulation(politeness, {name: f"192.0.2.{n % addresses}" for n, name in enumerate(names)}, latency_s=latency)
+    wanted = [url for name, count in zip(names, counts, strict=False) for url in pages(name, count)]
+    web.add(*wanted)
+    web.run()
+    assert sorted(web.pages) == sorted(wanted)
+    assert web.frontier.finished
+    assert web.frontier.open == web.frontier.queued == 0
+    for key, limit, pause in ((2, connections, delay), (3, per_ip, ip_delay)):
+        groups = defaultdict(list)
+        for entry in web.sent:
+            groups[origin_of(entry[2]) if key == 2 else entry[3]].append(entry)
+        for entries in groups.values():
+            check_spacing(entries, limit, pause)
+
+
+def check_spacing(entries: list[tuple[float, float, str, str]], limit: int, pause: float) -> None:
+    for number, (start, _, _, _) in enumerate(entries):
+        before = entries[:number]
+        assert sum(1 for earlier in before if earlier[1] > start) < limit
+        assert all(start - earlier[0] >= pause - 1e-9 for earlier in before)
+        assert all(start - earlier[1] >= pause - 1e-9 for earlier in before if earlier[1] <= start)

@@ -1,0 +1,18 @@
+"""`crawler.memory`: the call is harmless where it works and where it cannot."""
+
+from __future__ import annotations
+
+import platform
+
+import pytest
+
+from crawler.memory import keep_freed_memory
+
+
+def test_freed_memory_is_kept_where_the_library_is_glibc() -> None:
+    assert keep_freed_memory() is (platform.libc_ver()[0] == "glibc")
+
+
+def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert keep_freed_memory() is False
