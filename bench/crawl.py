@@ -22,7 +22,7 @@ import uvloop
 from bench.vweb.process import ROOT, Running, serve
 from bench.vweb.spec import NO_FAULTS, WebSpec
 from config import Settings
-from crawler.memory import keep_freed_memory
+from crawler.memory import collecting_seldom, keep_freed_memory
 from crawler.supervisor import Crawl, resolve_seeds
 
 HOSTS: Final = 100
@@ -48,7 +48,8 @@ def crawl_here(settings: Settings) -> dict[str, Any]:
     """Crawl in this process and return what it took."""
     keep_freed_memory()
     cpu_s, wall_s = time.process_time(), time.perf_counter()
-    report = uvloop.run(Crawl(settings, resolve_seeds(settings.crawl.seeds)).run())
+    with collecting_seldom():
+        report = uvloop.run(Crawl(settings, resolve_seeds(settings.crawl.seeds)).run())
     cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
     assert report.snapshot is not None
     counters = report.snapshot.counters
@@ -75,8 +76,12 @@ async def measure(spec: WebSpec, concurrency: int) -> dict[str, Any]:
         if process.returncode:
             raise SystemExit(f"the crawl of profile {spec.profile} ended with {process.returncode}")
         figures: dict[str, Any] = json.loads(output)
-        figures["disk_bytes"] = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+        figures["disk_bytes"] = _size(Path(folder))
     return {"profile": spec.profile, "gzip": spec.gzip, **figures}
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _order(web: Running, data_dir: Path, concurrency: int) -> str:

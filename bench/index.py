@@ -25,7 +25,8 @@ import pyarrow.parquet as pq
 from crawler.cli.target import name_hosts, reversed_host
 from storage.index.build import Limits, Segments, parts, write_generation
 from storage.query import Index, Mode, Page, Target
-from storage.records import LINKS, PAGES, Kind, Rel
+from storage.records import Kind, Rel
+from storage.schemas import LINKS, PAGES
 
 LINKS_A_PAGE: Final = 60
 PAGES_A_HOST: Final = 50

@@ -174,7 +174,7 @@ class Crawl:
 @asynccontextmanager
 async def open_network(settings: Settings) -> AsyncIterator[tuple[Resolver, Fetcher]]:
     """Open what reaches out: the resolver and the fetcher, behind one guard."""
-    guard = AddressGuard(settings.network.allow_addresses)
+    guard = AddressGuard(settings.network.allow_addresses, loopback_only=settings.loopback_only)
     fetch = settings.fetch
     resolver = Resolver(guard, settings.network.hosts, settings.network.nameservers)
     fetcher = Fetcher(guard, fetch.user_agent, limits_of(fetch), fetch.headers, settings.network.proxy)

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from storage.cursor import Place
-from storage.errors import DataCorrupt, DataMissing
+from storage.errors import DataCorrupt, DataMissing, StorageError
 from storage.index.build import TABLES, Limits, parts
 from storage.index.policy import HYPERLINK, KINDS, ROLES
 from storage.manifest import Manifest
@@ -39,13 +39,21 @@ TOP: Final = 10
 """Anchors and referring domains in a summary."""
 
 PART_BITS: Final = 40
-"""A position among the links is the number of its part, and below so many bits that of its row (`queries/*links.sql`)."""
+"""A position among the links is the number of a part, and in the bits below that of the row (`queries/*links.sql`)."""
 
 LIMITS: Final = Limits(memory_bytes=1024**3, threads=2)
 
 
 class IndexMissing(DataMissing):
     """There is no index here yet; build one with `linkmill index`."""
+
+
+class GenerationGone(StorageError):
+    """The index was built anew twice while it was read; ask again."""
+
+
+class AnswerTooLarge(StorageError):
+    """This answer needs more memory; raise storage.index_memory, or ask about less."""
 
 
 class Mode(StrEnum):
@@ -220,6 +228,8 @@ class Index:
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{limits.memory_bytes // 1024}KiB",
             "threads": limits.threads,
+            # Answers do not spill: the data may be on a read-only disk, and the default is the current directory.
+            "temp_directory": "",
             "autoinstall_known_extensions": False,
             "TimeZone": "UTC",
         }
@@ -283,7 +293,14 @@ class Index:
         return Answer(read, Place.of(self.number, (question, values), page.cursor), page.limit)
 
     def _table(self, name: str, values: Mapping[str, object]) -> pa.Table:
-        rows: pa.Table = self._connection.sql(text_of("storage.queries", name), params=dict(values)).to_arrow_table()
+        try:
+            rows: pa.Table = self._connection.sql(
+                text_of("storage.queries", name), params=dict(values)
+            ).to_arrow_table()
+        except duckdb.OutOfMemoryException as error:
+            raise AnswerTooLarge(self.directory) from error
+        except duckdb.IOException as error:
+            raise GenerationGone(self.directory) from error
         return rows
 
 

@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 import xxhash
 
 from storage.directory import UNFINISHED, DataDirectory, make_folder, sync_folder
-from storage.records import LINKS, PAGE_COLUMNS, PAGES, LinkRow, PageRow
+from storage.records import PAGE_COLUMNS, LinkRow, PageRow
+from storage.schemas import LINKS, PAGES
 
 SegmentKind = Literal["pages", "links"]
 

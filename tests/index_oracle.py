@@ -28,6 +28,7 @@ class Life:
     evidence: LinkRow
     page: PageRow
     found_as: str
+    first_fate: str | None
     seen: list[int] = field(default_factory=list)
     """Moments."""
     seen_in: set[int] = field(default_factory=set)
@@ -56,7 +57,7 @@ class Replay:
         shown = {(r.target, r.kind, r.anchor, r.rel, r.place): r for r in self.links[reading.fetch]}
         fate = self._fate(page, reading, outcome)
         for key, row in shown.items():
-            life = self.lives.setdefault(key, Life(row, reading, "new link" if had_content else "new page"))
+            life = self.lives.setdefault(key, Life(row, reading, "new link" if had_content else "new page", fate))
             life.evidence, life.page = row, reading
             life.seen.append(page.fetched_at)
             life.seen_in.add(number)
@@ -85,7 +86,7 @@ class Replay:
 
     def _judge(self, life: Life, number: int, page: PageRow, seen: tuple[bool, str | None, bool, Key]) -> None:
         present, fate, whole, key = seen
-        if present and (fate is None or key[1] in INDIRECT):
+        if present and (fate in (None, life.first_fate) or key[1] in INDIRECT):
             if life.lived_at is not None and life.lost:
                 life.found_as = "restored"
             life.state, life.lost, life.lived_at, life.lived_in = "live", None, page.fetched_at, number

@@ -108,6 +108,21 @@ def test_table_shows_the_links_escaped(ask: Callable[..., Answered]) -> None:
     assert "\x1b" not in out
 
 
+def test_terminal_gets_a_drawn_table_and_escaped_text(
+    ask: Callable[..., Answered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    _, drawn, _ = ask("backlinks", "shop.example")
+    assert "Shop [bold]" in drawn
+    assert "\\x1b[31m" in drawn
+    _, lines, _ = ask("backlinks", "shop.example", "-f", "csv")
+    assert "bad\\x1b[31m\\u202etext" in lines
+    assert len(lines.splitlines()) == 4
+    code, _, err = ask("backlinks", "shop.example", "-f", "parquet")
+    assert (code, "not for terminals" in err) == (2, True)
+
+
 def test_json_lines_have_every_column(ask: Callable[..., Answered]) -> None:
     _, out, _ = ask("backlinks", f"{SHOP}/x", "--format", "jsonl")
     first, second = (orjson.loads(line) for line in out.splitlines())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -122,7 +123,7 @@ class Simulation:
 
 def gaps(sent: list[tuple[float, float, str, str]]) -> list[float]:
     """Return the pauses between the end of each request and the start of the next."""
-    return [start - end for (_, end, _, _), (start, _, _, _) in zip(sent, sent[1:], strict=False)]
+    return [start - end for (_, end, _, _), (start, _, _, _) in pairwise(sent)]
 
 
 def pages(host: str, count: int) -> list[str]:

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from storage.index import publish
 from storage.index import build as index_build
+from storage.index import publish
 from storage.index.build import TABLES, Limits, OutOfMemory, Segments, write_generation
 from storage.index.policy import ROLES
 from storage.index.publish import IndexBusy, NothingCrawled, build_index
 from storage.manifest import Manifest
-from storage.records import Failure, Kind, LinkRow, Rel, Robots, Truncated
+from storage.records import Failure, Kind, LinkRow, RedirectKind, Rel, Robots, Truncated
 from storage.sqlite import CrawlStore
 from tests.index_oracle import Oracle, rolled_up
 from tests.index_web import LIMITS, Web, host, link, name_hosts
@@ -97,7 +97,8 @@ def test_link_that_comes_back_is_restored(tmp_path: Path) -> None:
 def test_redirect_is_the_live_evidence_of_its_own_page(tmp_path: Path) -> None:
     web = Web()
     web.visit(A, link(C, kind=Kind.REDIRECT), status=301, redirect_to=C)
-    web.visit(B, link(C, kind=Kind.LINK_CANONICAL), link(A), canonical=C)
+    web.visit(B, link(A))
+    web.visit(B, link(C, kind=Kind.LINK_CANONICAL), link(A), canonical=C, at=1)
     generation = web.build(tmp_path)
     states = {(row["source_url"], row["target"]): row["state"] for row in generation.rows("backlinks")}
     assert states == {(A, C): "live", (B, C): "live", (B, A): "lost"}
@@ -105,15 +106,28 @@ def test_redirect_is_the_live_evidence_of_its_own_page(tmp_path: Path) -> None:
     assert generation.only("targets", target=C)["backlinks"] == 0
 
 
+@pytest.mark.parametrize("columns", [{"robots": Robots.NOINDEX}, {"canonical": C}], ids=["noindex", "canonicalised"])
+@pytest.mark.parametrize("visits", [1, 2])
+def test_page_that_never_was_indexable_does_not_lose_its_links(
+    tmp_path: Path, columns: dict[str, Any], visits: int
+) -> None:
+    web = Web()
+    for at in range(visits):
+        web.visit(A, link(B), at=at, **columns)
+    row = web.build(tmp_path).only("backlinks")
+    assert (row["state"], row["observations"]) == ("live", visits)
+
+
 def test_target_is_followed_over_redirects_and_canonicals(tmp_path: Path) -> None:
     web = Web()
     web.visit(A, link("https://t.example/1"))
     web.visit("https://t.example/1", status=301, redirect_to="https://t.example/2")
     web.visit("https://t.example/2", canonical="https://t.example/3")
-    web.visit("https://t.example/3", canonical="https://t.example/3", status=200)
+    web.visit("https://t.example/3", redirect_to="https://t.example/4", redirect_kind=int(RedirectKind.META_REFRESH))
+    web.visit("https://t.example/4", canonical="https://t.example/4")
     row = web.build(tmp_path).only("backlinks", source_url=A)
-    assert (row["target_status"], row["target_final"], row["target_final_status"]) == (301, "https://t.example/3", 200)
-    assert row["target_path"] == [f"https://t.example/{step}" for step in (1, 2, 3)]
+    assert (row["target_status"], row["target_final"], row["target_final_status"]) == (301, "https://t.example/4", 200)
+    assert row["target_path"] == [f"https://t.example/{step}" for step in (1, 2, 3, 4)]
 
 
 def test_chain_of_redirects_ends_at_a_loop_and_after_ten_hops(tmp_path: Path) -> None:
@@ -215,31 +229,24 @@ def test_backlinks_are_those_of_a_replay_of_all_visits(tmp_path: Path, seed: int
     assert sorted(map(repr, generation.rows("outlinks"))) == sorted(map(repr, built))
 
 
+ROLL_UPS: dict[str, tuple[str, Callable[[dict[str, Any]], str], set[str]]] = {
+    "targets": ("target", lambda row: row["target"], ALL),
+    "hosts": ("target_host", lambda row: host(row["target"]), {"same domain", "external"}),
+    "domains": ("target_domain", lambda row: row["target_domain"], {"external"}),
+}
+
+
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(
-    ("table", "name", "outside"),
-    [
-        ("targets", "target", ALL),
-        ("hosts", "target_host", {"same domain", "external"}),
-        ("domains", "target_domain", {"external"}),
-    ],
-)
-def test_roll_ups_count_what_plain_sets_count(
-    tmp_path: Path, seed: int, table: str, name: str, outside: set[str]
-) -> None:
+def test_roll_ups_count_what_plain_sets_count(tmp_path: Path, seed: int) -> None:
     web = random_web(seed)
-    groups = defaultdict(list)
-    for row in Oracle(web).backlinks():
-        groups[row["target_domain"] if name == "target_domain" else host(row["target"])].append(row)
-    if name == "target":
+    generation, rows = web.build(tmp_path), Oracle(web).backlinks()
+    for table, (name, key, outside) in ROLL_UPS.items():
         groups = defaultdict(list)
-        for row in Oracle(web).backlinks():
-            groups[row["target"]].append(row)
-    expected = {key: rolled_up(rows, outside) for key, rows in groups.items()}
-    built = {
-        row[name]: {column: row[column] for column in expected[row[name]]} for row in web.build(tmp_path).rows(table)
-    }
-    assert built == expected
+        for row in rows:
+            groups[key(row)].append(row)
+        expected = {value: rolled_up(group, outside) for value, group in groups.items()}
+        built = {row[name]: {column: row[column] for column in expected[row[name]]} for row in generation.rows(table)}
+        assert built == expected
 
 
 @pytest.mark.parametrize("seed", range(3))

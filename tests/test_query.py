@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any
 import pytest
 
 from storage import query
-from storage.index import build
 from storage.cursor import CursorMismatch, CursorOutdated, CursorUnreadable
 from storage.errors import DataCorrupt, DataMissing
+from storage.index import build
 from storage.index.publish import build_index
-from storage.query import EVERYTHING, Answer, Filters, Index, IndexMissing, Mode, Page, Scope, Target
+from storage.query import EVERYTHING, Answer, Filters, GenerationGone, Index, IndexMissing, Mode, Page, Scope, Target
 from storage.records import Kind, Rel
 from storage.sqlite import CrawlStore
 from tests.index_web import LIMITS, Web, link, name_hosts
@@ -250,6 +251,14 @@ def test_published_generation_is_opened(data_dir: Path) -> None:
     with Index.open(data_dir) as opened:
         assert opened.number == built.generation.id
         assert opened.links_to(target(Mode.DOMAIN, "b.example", "example.b")) == built.counts.links
+
+
+def test_generation_that_vanishes_while_it_is_read_is_told(tmp_path: Path) -> None:
+    built = small_web().build(tmp_path).folder
+    with Index.open_generation(built, 7) as opened:
+        shutil.rmtree(built)
+        with pytest.raises(GenerationGone):
+            opened.backlinks(URL)
 
 
 def test_missing_data_and_missing_tables_are_told_apart(tmp_path: Path) -> None:

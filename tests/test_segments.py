@@ -14,7 +14,8 @@ import xxhash
 
 from storage import segments
 from storage.directory import DataDirectory, make_folder
-from storage.records import LINKS, PAGES, PageRow
+from storage.records import PageRow
+from storage.schemas import LINKS, PAGES
 from storage.segments import SegmentFile, SegmentWriter, is_intact, read_links, read_pages, read_table
 from tests.store_rows import link, page
 

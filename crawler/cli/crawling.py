@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from pathlib import Path
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +15,7 @@ import config as settings_of
 from crawler.cli.logs import open_log, plain
 from crawler.cli.progress import Progress, by_class, duration, progress_of, size
 from crawler.fetch import check_versions
-from crawler.memory import keep_freed_memory
+from crawler.memory import collecting_seldom, keep_freed_memory
 from crawler.supervisor import Crawl, Report, resolve_seeds
 from storage.errors import DataCorrupt
 from storage.status import Status, read_status
@@ -34,7 +34,7 @@ def crawl(
     seeds = resolve_seeds(settings_of.seeds(settings))
     check_versions()
     keep_freed_memory()
-    with open_log(settings.log) as log:
+    with open_log(settings.log) as log, collecting_seldom():
         report = uvloop.run(_crawl(Crawl(settings, seeds), fresh, progress_of(settings.log, log, quiet)))
     _tell(report, path)
 
@@ -84,7 +84,7 @@ def status(
     assert data_dir is not None
     found = read_status(data_dir)
     for name, value in _status_lines(found):
-        typer.echo(plain(f"{name:<12}{value}"))
+        typer.echo(plain(f"{name:<14}{value}"))
     if not found.totals.conserved:
         raise DataCorrupt(data_dir, f"the states of the URLs do not add up: {found.totals}")
 
@@ -92,6 +92,7 @@ def status(
 def _status_lines(found: Status) -> list[tuple[str, str]]:
     totals, counters = found.totals, dict(found.counters)
     state = found.stop_reason or ("running, or ended without a last word" if found.last_commit_at else "just started")
+    stored_bytes = found.pages.size_bytes + found.links.size_bytes
     left = {name: n for name, n in counters.items() if name.startswith("left.")}
     return [
         ("run", f"{found.run} ({found.name}), started {_moment(found.started_at)}, {found.starts} starts"),
@@ -103,7 +104,7 @@ def _status_lines(found: Status) -> list[tuple[str, str]]:
         ("stored", f"{found.pages.rows:,} pages, {found.links.rows:,} links"),
         (
             "",
-            f"{size(found.pages.size_bytes + found.links.size_bytes)} in {found.pages.segments + found.links.segments} segments",
+            f"{size(stored_bytes)} in {found.pages.segments + found.links.segments} segments",
         ),
         ("failed", by_class(counters, "failed.")),
         ("denied", by_class(counters, "denied.")),

@@ -70,7 +70,9 @@ LISTS: Final = (
 )
 
 ConfigPath = Annotated[Path, typer.Argument(help="Config file (TOML).", metavar="CONFIG")]
-Subject = Annotated[str, typer.Argument(help="URL, URL prefix, host or domain; international names are fine.", metavar="TARGET")]
+Subject = Annotated[
+    str, typer.Argument(help="URL, URL prefix, host or domain; international names are fine.", metavar="TARGET")
+]
 DataDir = Annotated[Path | None, typer.Option("--data", help="Data directory.", show_default="./linkmill-data")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Config file that names the data directory.")]
 ModeOption = Annotated[
@@ -92,7 +94,9 @@ KindOption = Annotated[
 ]
 ScopeOption = Annotated[
     Scope,
-    typer.Option(help="Links from where; outside means any page for a URL, other hosts for a host, other domains for a domain."),
+    typer.Option(
+        help="Links from where; outside means any page for a URL, other hosts for a host, other domains for a domain."
+    ),
 ]
 StateOption = Annotated[
     Literal["live", "lost", "unknown", "all"], typer.Option(help="State of the links when last looked at.")

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from storage.errors import StorageError
 from storage.index.policy import HOST_DOMAINS, KINDS, POLICY
-from storage.records import LINKS, PAGES
+from storage.schemas import LINKS, PAGES
 from storage.statements import text_of
 
 NameHosts = Callable[[Sequence[str]], pa.Table]
@@ -31,8 +31,8 @@ ROLL_UPS: Final = ("pages", "targets", "hosts", "domains", "domain_pairs", "anch
 TABLES: Final = (*SLICED, *ROLL_UPS)
 
 SORTED_LINK_BYTES: Final = 2_048
-"""Memory that sorting one link may take. What does not fit is not sorted at once: 1M links in 128 MiB took 17 s when the
-sort spilled, and 7 s in slices (bench/index.py)."""
+"""Memory that sorting one link may take. Links beyond it are sorted in slices of hosts, for a sort that spills is slow:
+an index of 1M links in 128 MiB took 38 s of CPU at once, and 17 s in slices (bench/index.py)."""
 
 ROW_GROUP_ROWS: Final = 20_480
 """A look-up reads one or two row groups: small ones answer fast, smaller ones grow the footer (bench/index.py)."""
@@ -151,7 +151,7 @@ def _write_slices(connection: duckdb.DuckDBPyConnection, table: str, out: Path) 
     slices = SLICED[table]
     _select(connection, slices).create(slices)
     connection.table(slices).create_view("slices", replace=True)
-    (last,) = connection.table(slices).max("slice").fetchone() or (None,)
+    ((last,),) = connection.table(slices).max("slice").fetchall()
     (out / table).mkdir()
     for number in range((last or 0) + 1):
         connection.execute(text_of("storage.index.sql", "take_slice"), {"slice": number})

@@ -1,5 +1,5 @@
 -- One row per (target, source page, kind, anchor, rel, place), of the target hosts of one slice, sorted as asked for.
--- Most pages were visited once: their links need no history, and no grouping.
+-- Most pages were visited once: their links live, for only another visit can lose one, and need no history.
 WITH once AS (
     SELECT
         r.fetch, r.target, r.target_host, r.fragment, r.kind, r.rel, r.anchor, r.anchor_source, r.anchor_cut, r.image,
@@ -7,15 +7,14 @@ WITH once AS (
         v.status AS source_status,
         v.fetched_at AS first_seen,
         CAST(NULL AS TIMESTAMPTZ) AS prev_seen,
-        CASE WHEN v.fate IS NULL OR kinds.role = 'indirect' THEN v.fetched_at END AS last_seen_live,
+        v.fetched_at AS last_seen_live,
         CAST(1 AS BIGINT) AS observations,
         'new page' AS found_as,
-        CASE WHEN v.fate IS NOT NULL AND kinds.role <> 'indirect' THEN v.fetched_at END AS lost_at,
-        CASE WHEN kinds.role <> 'indirect' THEN v.fate END AS lost_as,
-        CASE WHEN v.fate IS NOT NULL AND kinds.role <> 'indirect' THEN 'lost' ELSE 'live' END AS state
+        CAST(NULL AS TIMESTAMPTZ) AS lost_at,
+        CAST(NULL AS VARCHAR) AS lost_as,
+        'live' AS state
     FROM raw_links AS r
     JOIN visits AS v ON v.fetch = r.fetch
-    JOIN kinds ON kinds.kind = r.kind
     WHERE v.visits = 1
 ),
 
