@@ -9,21 +9,23 @@ Times are monotonic seconds; `utc_offset` turns them into UTC where rows are sto
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from crawler.addresses import Endpoint
+from crawler.addressgate import AddressGate, AddressGates
 from crawler.headers import retry_after
 from crawler.hostqueue import HostQueue, Standing
 from crawler.jobs import Denied, Discovery, Job, Resolve, RobotsFetch, RobotsRefused
 from crawler.outcome import Failed, Outcome, Request
-from crawler.politeness import Gate, PaceTable
+from crawler.politeness import PaceTable
+from crawler.refill import Refills
 from crawler.robots_policy import RobotsState
 from crawler.url import domains_of, origin_of, path_of, shard_of
-from storage.records import Failure, HostRow, QueueRow, Via
+from storage.records import Failure, HostRow, QueueRow
 
 if TYPE_CHECKING:
     from config import PolitenessSettings
@@ -33,18 +35,6 @@ ROBOTS_TRIES: Final = 3
 
 
 _WAITING: Final = (Standing.DUE, Standing.HELD)
-
-
-class Address:
-    """The gate of one IP address and the hosts that wait for it, first come first served."""
-
-    __slots__ = ("gate", "ip", "queued", "waiting")
-
-    def __init__(self, ip: str, gate: Gate) -> None:
-        self.ip = ip
-        self.gate = gate
-        self.waiting: deque[HostQueue] = deque()
-        self.queued = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +67,14 @@ class Frontier:
         self.utc_offset = utc_offset
         self._seqs = count(first_seq)
         self._order = count()
-        self._heap: list[tuple[float, int, HostQueue | Address]] = []
+        self._heap: list[tuple[float, int, HostQueue | AddressGate]] = []
         self.hosts: dict[int, HostQueue] = {}
         self._by_name: dict[str, HostQueue] = {}
-        self._addresses: dict[str, Address] = {}
+        self._addresses = AddressGates(manners.delay_per_ip_s, manners.connections_per_ip)
         self.robots: dict[str, RobotsState] = {}
         self._robots_asked: dict[str, HostQueue] = {}
-        self._sent: dict[int, tuple[Address, Endpoint]] = {}
-        self._wishes: list[HostQueue] = []
-        self._starved: list[HostQueue] = []
-        self._refills = 0
+        self._sent: dict[int, tuple[AddressGate, Endpoint]] = {}
+        self.refills = Refills()
         self._next_host_id = 1
         self.queued = 0
         self.open = 0
@@ -161,7 +149,7 @@ class Frontier:
         heap = self._heap
         while heap and heap[0][0] <= now:
             entry = heappop(heap)[2]
-            host = self._first_waiting(entry, now) if isinstance(entry, Address) else entry
+            host = self._first_waiting(entry, now) if isinstance(entry, AddressGate) else entry
             if host is not None and host.standing in _WAITING:
                 job = self._serve(host, now)
                 if job is not None:
@@ -172,18 +160,14 @@ class Frontier:
         """Return when `take` may have something, or None when it waits for an answer or a refill."""
         return self._heap[0][0] if self._heap else None
 
-    def _first_waiting(self, address: Address, now: float) -> HostQueue | None:
+    def _first_waiting(self, address: AddressGate, now: float) -> HostQueue | None:
         address.queued = False
-        if address.waiting and address.gate.next_at <= now and address.gate.open < address.gate.limit:
-            host = address.waiting.popleft()
-            self._call_waiting(address)
-            return host
+        host = address.waiting.popleft() if address.waiting and address.admits(now) else None
         self._call_waiting(address)
-        return None
+        return host
 
-    def _call_waiting(self, address: Address) -> None:
-        """Put an address with waiting hosts into the heap, unless it is there or must first end a request."""
-        if address.waiting and not address.queued and address.gate.open < address.gate.limit:
+    def _call_waiting(self, address: AddressGate) -> None:
+        if address.calls:
             address.queued = True
             heappush(self._heap, (address.gate.next_at, next(self._order), address))
 
@@ -191,7 +175,7 @@ class Frontier:
         """Decide what one host needs next; leave it in the place where it waits for that."""
         host.settle_deferred(now)
         if host.wants_refill:
-            self._wish(host)
+            self.refills.wish(host)
         if not host.head and not host.robots_hops:
             self._wake(host, now)
             return None
@@ -221,7 +205,7 @@ class Frontier:
                 return None
             if not robots.rules.allowed(path_of(row.url)):
                 return self._deny(host, Failure.ROBOTS, now)
-        return self._send(host, _request(row, host), now)
+        return self._send(host, host.request_of(row), now)
 
     def _ask_robots(self, host: HostQueue, origin: str, now: float) -> Job | None:
         if origin in self._robots_asked:
@@ -236,8 +220,8 @@ class Frontier:
 
     def _send(self, host: HostQueue, job: Request | RobotsFetch, now: float) -> Job | None:
         """Start the host's and its address's delay and hand the job out, or let the host wait for its address."""
-        address = self._address(host)
-        if address.gate.next_at > now or address.gate.open >= address.gate.limit:
+        address = self._addresses.of(host.endpoints[0].ip)
+        if not address.admits(now):
             host.standing = Standing.HELD
             address.waiting.append(host)
             self._call_waiting(address)
@@ -255,7 +239,7 @@ class Frontier:
         return job
 
     def _deny(self, host: HostQueue, failure: Failure, now: float) -> Denied:
-        request = _request(host.head.popleft(), host)
+        request = host.request_of(host.head.popleft())
         self.queued -= 1
         self._wake(host, now)
         return Denied(request, failure)
@@ -266,14 +250,6 @@ class Frontier:
         fetch = host.robots_hops.popleft()
         self._wake(host, now)
         return RobotsRefused(fetch, failure)
-
-    def _address(self, host: HostQueue) -> Address:
-        ip = host.endpoints[0].ip
-        address = self._addresses.get(ip)
-        if address is None:
-            gate = Gate(self._manners.delay_per_ip_s, self._manners.connections_per_ip)
-            address = self._addresses[ip] = Address(ip, gate)
-        return address
 
     # Where a host waits.
 
@@ -287,7 +263,7 @@ class Frontier:
             self._enqueue(host, max(host.deferred[0][0], host.gate.next_at))
         elif host.tail:
             host.standing = Standing.LOADING
-            self._wish(host)
+            self.refills.wish(host)
         else:
             host.standing = Standing.IDLE
 
@@ -349,7 +325,7 @@ class Frontier:
         if host.robots_hops:
             job = host.robots_hops.popleft()
         elif host.head:
-            job = _request(host.head.popleft(), host)
+            job = host.request_of(host.head.popleft())
             self.queued -= 1
         if host.courtesy.exhausted:
             self.park(host, f"{host.courtesy.failures} failures in a row, the last: dns")
@@ -393,41 +369,12 @@ class Frontier:
 
     # What is on disk.
 
-    def _wish(self, host: HostQueue) -> None:
-        if not host.wished:
-            host.wished = True
-            self._wishes.append(host)
-
-    def wishes(self) -> list[HostQueue]:
-        """Hand over the hosts that want rows from disk, each to be answered by `refilled`."""
-        wishes, self._wishes = self._wishes, []
-        self._refills += len(wishes)
-        return wishes
-
     def refilled(self, host: HostQueue, rows: list[QueueRow], now: float) -> None:
-        """Take the rows after `loaded_seq` of a wish; none means that they are still to be committed."""
-        host.wished = False
-        self._refills -= 1
+        """Take the rows after `loaded_seq` that answer a wish of `refills`."""
         host.refill(rows, self.utc_offset)
-        if not rows and host.tail:
-            host.wished = True
-            self._starved.append(host)
-        elif host.standing is Standing.LOADING:
+        self.refills.answered(host, bool(rows))
+        if rows and host.standing is Standing.LOADING:
             self._wake(host, now)
-
-    def committed(self) -> None:
-        """Learn that all rows handed out so far are on disk: wishes that found nothing are wished again."""
-        self._wishes.extend(self._starved)
-        self._starved.clear()
-
-    @property
-    def wishing(self) -> bool:
-        return bool(self._wishes)
-
-    @property
-    def starving(self) -> bool:
-        """Whether a refill found nothing because the rows are still to be committed."""
-        return bool(self._starved)
 
     def endpoint_of(self, job: Request | RobotsFetch) -> Endpoint:
         """Return where to send a job: the address that was reserved for it."""
@@ -438,23 +385,8 @@ class Frontier:
     @property
     def finished(self) -> bool:
         """Whether nothing is open, due or to be read: only parked hosts have anything left."""
-        return not (self.open or self._heap or self._wishes or self._starved or self._refills)
+        return not (self.open or self._heap or self.refills)
 
     def standings(self) -> Counter[Standing]:
         """Count the hosts by where they stand."""
         return Counter(host.standing for host in self.hosts.values())
-
-
-def _request(row: QueueRow, host: HostQueue) -> Request:
-    return Request(
-        row.url,
-        host.record.host,
-        row.host_id,
-        row.seq,
-        row.depth,
-        Via(row.via),
-        row.discovered_from,
-        row.discovered_at,
-        row.tries,
-        row.hops,
-    )

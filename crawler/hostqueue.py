@@ -15,8 +15,9 @@ from typing import Final
 
 from crawler.addresses import Endpoint
 from crawler.jobs import RobotsFetch
+from crawler.outcome import Request
 from crawler.politeness import Courtesy, Gate, Pace
-from storage.records import Failure, HostRow, QueueRow
+from storage.records import Failure, HostRow, QueueRow, Via
 
 HEAD_ROWS: Final = 128
 """Rows of one host kept in RAM: two minutes of work at one request a second, 20 KB."""
@@ -110,6 +111,21 @@ class HostQueue:
     def next_endpoint(self) -> None:
         """Move on to the host's next address after one that could not be reached."""
         self.endpoints = self.endpoints[1:] + self.endpoints[:1]
+
+    def request_of(self, row: QueueRow) -> Request:
+        """Return the request for one row of this host."""
+        return Request(
+            row.url,
+            self.record.host,
+            row.host_id,
+            row.seq,
+            row.depth,
+            Via(row.via),
+            row.discovered_from,
+            row.discovered_at,
+            row.tries,
+            row.hops,
+        )
 
     def snapshot(self, utc_offset: float) -> HostRow:
         """Return the host's row as of now, for the store."""

@@ -187,7 +187,7 @@ class Worker:
                 self.stop(limit)
                 break
             job = self._frontier.take(time.monotonic())
-            if self._frontier.wishing:
+            if self._frontier.refills.wishing:
                 self._wished.set()
             if job is not None:
                 self._bell.ring_at(self._frontier.next_at())
@@ -203,14 +203,14 @@ class Worker:
         while self.stop_reason is None:
             await self._wished.wait()
             self._wished.clear()
-            for host in self._frontier.wishes():
+            for host in self._frontier.refills.hand_out():
                 rows = await self._parts.store.refill(host.record.host_id, host.loaded_seq, HEAD_ROWS)
                 self._frontier.refilled(host, rows, time.monotonic())
-            if self._frontier.starving:
+            if self._frontier.refills.starving:
                 self._recorder.hurry()
             self._bell.ring()
 
     def _on_commit(self) -> None:
-        self._frontier.committed()
-        if self._frontier.wishing:
+        self._frontier.refills.committed()
+        if self._frontier.refills.wishing:
             self._wished.set()

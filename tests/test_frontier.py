@@ -66,8 +66,8 @@ class Simulation:
                 return
 
     def pass_time(self, until: float) -> bool:
-        if self.frontier.wishing:
-            for host in self.frontier.wishes():
+        if self.frontier.refills.wishing:
+            for host in self.frontier.refills.hand_out():
                 rows = [row for row in self.disk[host.record.host_id] if row.seq > host.loaded_seq][:64]
                 self.frontier.refilled(host, rows, self.now)
             return True
@@ -257,10 +257,10 @@ def test_refill_that_finds_nothing_is_asked_again_after_the_commit() -> None:
     web.disk.clear()
     web.run()
     assert len(web.pages) == 128
-    assert web.frontier.starving
+    assert web.frontier.refills.starving
     assert not web.frontier.finished
     web.disk = unwritten
-    web.frontier.committed()
+    web.frontier.refills.committed()
     web.run()
     assert len(web.pages) == 200
 

@@ -1,0 +1,147 @@
+"""A crawl of real pages: Debian's documentation of SQLite, PostgreSQL and Python, served on loopback.
+
+What has to be found is computed from the files by an extractor of other make (`docs_oracle`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+import pytest
+import uvloop
+
+from config import Settings
+from crawler.supervisor import Crawl, Report
+from storage.manifest import Manifest
+from storage.records import CharsetSource, Failure, Kind, LinkRow, PageRow, Rel
+from storage.segments import read_links, read_pages
+from storage.status import read_status
+from tests.docs_oracle import Link, reachable
+from tests.docserver import DocServer
+from tests.known_differences_documentation import DIFFERENCES
+from tests.servers import serve
+
+PACKAGES: Final = {
+    "sqlite.docs.test": "sqlite3-doc",
+    "postgresql.docs.test": "postgresql-doc-15",
+    "python.docs.test": "python3.11-doc",
+}
+SEEDS: Final = tuple(f"http://{host}/" for host in PACKAGES)
+MAX_LINKS: Final = 20_000
+"""Python's table of contents has 13,191 links, more than the default lets a page have."""
+
+
+async def crawl(trees: dict[str, Path], data_dir: Path) -> tuple[Report, Counter[str]]:
+    """Serve the trees and crawl them; return how the crawl ended and what the server was asked for."""
+    server = DocServer(trees)
+    async with serve(server.answer_all) as served:
+        settings = Settings.model_validate(
+            {
+                "crawl": {"data_dir": data_dir, "seeds": SEEDS},
+                "scope": {"follow": "host"},
+                "politeness": {"delay": 0.0, "delay_per_ip": 0.0, "connections_per_host": 4, "connections_per_ip": 12},
+                "extract": {"max_links": MAX_LINKS},
+                "network": {"hosts": dict.fromkeys(trees, f"{served.at.ip}:{served.at.port}"), "allow_addresses": ["127.0.0.0/8"]},
+            }
+        )
+        return await Crawl(settings, SEEDS).run(), server.asked
+
+
+class DocCrawl:
+    """The crawl, what it stored, and what it should have found."""
+
+    def __init__(self, trees: dict[str, Path], data_dir: Path) -> None:
+        self.report, self.asked = uvloop.run(crawl(trees, data_dir))
+        self.expected = reachable(trees, SEEDS)
+        self.status = read_status(data_dir)
+        with Manifest.open(data_dir) as manifest:
+            self.rows = [row for file in manifest.segments("pages") for row in read_pages(data_dir / file.path)]
+            links = [pair for file in manifest.segments("links") for pair in read_links(data_dir / file.path)]
+        self.pages: dict[str, PageRow] = {row.url: row for row in self.rows}
+        urls = {row.fetch: row.url for row in self.rows}
+        self.links: dict[str, list[LinkRow]] = {row.url: [] for row in self.rows}
+        for fetch, link in links:
+            self.links[urls[fetch]].append(link)
+
+    def anchors(self, url: str) -> dict[Link, int]:
+        """Return the `a` links stored for a page with their times, in order."""
+        return counted(sorted((row for row in self.links[url] if row.kind == Kind.A), key=lambda row: row.ordinal))
+
+    def difference(self, url: str) -> tuple[Counter[Link], Counter[Link]]:
+        """Return the links that only the crawler found on a page, and those that only libxml2 did."""
+        found, expected = Counter(self.anchors(url)), Counter(self.expected.documents[url].links)
+        return found - expected, expected - found
+
+
+def counted(rows: Iterable[LinkRow]) -> dict[Link, int]:
+    times: dict[Link, int] = {}
+    for row in rows:
+        link = Link(row.target, row.fragment, row.anchor, bool(row.rel & Rel.NOFOLLOW), row.place)
+        times[link] = times.get(link, 0) + 1 + row.repeats
+    return times
+
+
+@pytest.fixture(scope="module")
+def docs(doc_tree: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> DocCrawl:
+    """All three trees, crawled once for all tests here."""
+    trees = {host: doc_tree(package) for host, package in PACKAGES.items()}
+    return DocCrawl(trees, tmp_path_factory.mktemp("documentation"))
+
+
+def test_every_reachable_url_is_asked_for_exactly_once(docs: DocCrawl) -> None:
+    robots = {f"{seed}robots.txt" for seed in SEEDS}
+    assert docs.asked == Counter(docs.expected.statuses.keys() | robots)
+    assert len(docs.expected.documents) > 2_300
+    assert docs.report.reason == "exhausted"
+
+
+def test_every_answer_is_recorded_once_with_its_status(docs: DocCrawl) -> None:
+    answered = [row for row in docs.rows if row.url not in docs.expected.denied]
+    assert {row.url: row.status for row in answered} == docs.expected.statuses
+    assert Counter(row.url for row in docs.rows).most_common(1)[0][1] == 1
+
+
+def test_missing_files_are_recorded_as_such_and_their_bodies_hold_no_links(docs: DocCrawl) -> None:
+    missing = [row for row in docs.rows if row.status == 404]
+    assert missing
+    assert {row.failure for row in missing} == {Failure.GONE}
+    assert not any(docs.links[row.url] for row in missing)
+
+
+def test_urls_that_robots_txt_disallows_are_recorded_as_denied(docs: DocCrawl) -> None:
+    assert {row.url for row in docs.rows if row.failure is Failure.ROBOTS} == docs.expected.denied
+
+
+def test_bodies_arrive_whole(docs: DocCrawl) -> None:
+    sizes = {url: file.stat().st_size for url, file in docs.expected.files.items()}
+    assert {url: docs.pages[url].body_bytes for url in sizes} == sizes
+    assert not any(row.truncated or row.links_dropped for row in docs.rows)
+
+
+def test_encodings_are_found_in_the_pages_themselves(docs: DocCrawl) -> None:
+    documents = docs.expected.documents
+    assert {url: docs.pages[url].charset for url in documents} == {url: page.encoding for url, page in documents.items()}
+    sources = Counter(docs.pages[url].charset_source for url in documents)
+    assert sources.keys() == {CharsetSource.META, CharsetSource.DEFAULT}
+
+
+def test_stored_links_equal_those_of_another_extractor_page_by_page_and_in_order(docs: DocCrawl) -> None:
+    documents = docs.expected.documents
+    wrong = [url for url in documents if list(docs.anchors(url).items()) != list(documents[url].links.items())]
+    assert [(url, docs.difference(url)) for url in wrong if url not in DIFFERENCES] == []
+    assert sum(sum(docs.anchors(url).values()) for url in documents) > 180_000
+
+
+@pytest.mark.parametrize("url", DIFFERENCES)
+def test_a_known_difference_is_exactly_as_described(docs: DocCrawl, url: str) -> None:
+    assert docs.difference(url) == (DIFFERENCES[url].crawler, DIFFERENCES[url].libxml2)
+
+
+def test_states_of_the_urls_add_up(docs: DocCrawl) -> None:
+    totals, statuses = docs.status.totals, Counter(docs.expected.statuses.values())
+    assert totals.conserved
+    assert (totals.done, totals.failed) == (statuses[200] + statuses[301], statuses[404])
+    assert (totals.excluded, totals.queued) == (len(docs.expected.denied), 0)
