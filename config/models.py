@@ -178,8 +178,8 @@ class ExtractSettings(Section):
     """Kinds of link to record; empty means all of them, as what is not recorded can never be asked for."""
     anchor_bytes: Annotated[int, Field(ge=0, le=65_536)] = 512
     """Bytes kept of an anchor text, cut at a character: longer ones are whole cards or paragraphs."""
-    max_links: AtLeastOne = 10_000
-    """Links recorded of one page; further ones are counted as dropped. Only link farms have more."""
+    max_links: AtLeastOne = 20_000
+    """Links recorded of one page; further ones are counted as dropped. The longest honest indexes have 13,000."""
     context: bool = False
     """Keep up to 120 bytes of text before and after each link: doubles what a link takes on disk."""
 

@@ -58,6 +58,8 @@ class PageSettling:
         queue_ms = (started_at - request.discovered_at) * 1000.0
         attempt = Attempt(self._parts.run, next(self._fetches), request, max(0.0, queue_ms))
         found = record(attempt, outcome, self._parts.extract)
+        if isinstance(outcome, Redirected) and request.hops >= self._settings.max_redirects:
+            found.row.failure = Failure.REDIRECT_LOOP
         self._parts.stats.count_page(found.row, outcome)
         self._recorder.page(found.row, found.links)
         self._recorder.finish(request)
@@ -66,7 +68,10 @@ class PageSettling:
         host.record.first_visit = host.record.first_visit or time()
         host.record.last_visit = time()
         self._conclude(request, outcome, host, now)
-        self._follow(request, found, now)
+        if isinstance(outcome, Redirected):
+            self._follow_redirect(request, found, now)
+        elif found.links:
+            self._follow_links(request, found, now)
 
     def deny(self, request: Request, failure: Failure) -> None:
         """Record a page for which nothing is sent: it may not be fetched, or its host does not exist."""
@@ -87,9 +92,13 @@ class PageSettling:
     def _conclude(self, request: Request, outcome: Outcome, host: HostQueue, now: float) -> None:
         """Move the URL on to done, failed, or back to the queue."""
         match outcome:
-            case Fetched() | Redirected():
+            case Redirected() if request.hops >= self._settings.max_redirects:
+                host.record.failed += 1
+                host.record.pages_failed += 1
+            case Fetched(answer) | Redirected(answer):
                 host.record.done += 1
-                host.record.pages_ok += 1
+                host.record.pages_ok += answer.status < 400
+                host.record.pages_failed += answer.status >= 400
             case Failed(failure) if failure in RETRIED and request.tries < self._settings.retries:
                 self._counters["retries"] += 1
                 self._recorder.queue(self._frontier.retry(request, now + self._wait_s(request), now))
@@ -105,21 +114,22 @@ class PageSettling:
         state.attempt_number = request.tries + 1
         return self._retry_wait(state)
 
-    def _follow(self, request: Request, found: Record, now: float) -> None:
+    def _follow_redirect(self, request: Request, found: Record, now: float) -> None:
+        """Queue the target of a redirect at the depth of its source, unless the chain is too long."""
+        hops = request.hops + 1
+        if hops > self._settings.max_redirects:
+            self._leave(found.links, Left.REDIRECT_LIMIT)
+        else:
+            self._admit(found.links, Discovery(request.depth, Via.REDIRECT, hops, found.row.fetch), now)
+
+    def _follow_links(self, request: Request, found: Record, now: float) -> None:
         """Queue the page's links that are to be followed; count the others by reason."""
-        links = found.links
-        if not links:
-            return
-        hops = 0
-        if found.row.redirect_to is not None and found.row.status != 200:
-            hops = request.hops + 1
-            if hops > self._settings.max_redirects:
-                self._leave(links, Left.REDIRECT_LIMIT)
-                return
         if found.page_nofollow and self._parts.settings.scope.nofollow == "skip":
-            self._leave(links, Left.NOFOLLOW)
-            return
-        how = Discovery(request.depth + (not hops), Via.LINK, hops, found.row.fetch)
+            self._leave(found.links, Left.NOFOLLOW)
+        else:
+            self._admit(found.links, Discovery(request.depth + 1, Via.LINK, 0, found.row.fetch), now)
+
+    def _admit(self, links: list[LinkRow], how: Discovery, now: float) -> None:
         for row, mark in self._parts.admission.admit_links(links, how, self._counters, now):
             self._recorder.queue(row, mark)
             self._recorder.touch(self._frontier.hosts[row.host_id])

@@ -54,6 +54,10 @@ _QUERY_SAFE: Final = "!$%&()*+,-./:;=?@[\\]^_`{|}~"
 """ASCII outside the special-query percent-encode set (URL Standard section 1.3), beyond letters and digits."""
 
 
+Parts = tuple[str, str, str | None]
+"""A target as a plain tuple, where one is made for every link: 0.1 us less than the named one."""
+
+
 class Target(NamedTuple):
     """Where an href leads: a normal form, its host, and the fragment without `#` (None when absent or empty)."""
 
@@ -84,7 +88,7 @@ def normalise(text: str, base: str | None = None) -> str | None:
     except ValueError:
         return None
     target = _target(href)
-    return target.url if isinstance(target, Target) else None
+    return None if isinstance(target, Refusal) else target[0]
 
 
 class Resolver:
@@ -94,7 +98,7 @@ class Resolver:
     Python codec name: queries outside ASCII are encoded with it (URL Standard section 5.3); None is UTF-8.
     """
 
-    __slots__ = ("_base", "_directory", "_encoding", "_hosts", "_memo", "_origin", "_page", "_path", "host")
+    __slots__ = ("_base", "_directory", "_encoding", "_hosts", "_origin", "_page", "_path", "host", "known")
 
     def __init__(self, base_url: str, page_url: str | None = None, encoding: str | None = None) -> None:
         self._base = base_url
@@ -105,45 +109,48 @@ class Resolver:
         self._origin = origin_of(base_url)
         self.host = host_of(base_url)
         self._hosts: set[str] = set()
-        self._memo: dict[str, Target | Refusal] = {}
+        self.known: dict[str, Parts | Refusal] = {}
+        """What `parts` found before, by href: 0.03 us for a repeated one (navigation, tags), against 0.5 and up."""
 
     def resolve(self, href: str) -> Target | Refusal:
         """Return the target of one raw href, or why it has none. Never raises."""
-        # 0.1 us for a repeated href (navigation, tags), against 0.6 and up.
-        known = self._memo.get(href)
-        if known is None:
-            known = self._memo[href] = self._resolve(href)
-        return known
+        found = self.known.get(href) or self.parts(href)
+        return found if isinstance(found, Refusal) else Target(*found)
 
-    def _resolve(self, href: str) -> Target | Refusal:
-        """Answer plain hrefs by concatenation: 0.6 us for nine hrefs in ten, against 3.3 us through ada."""
+    def parts(self, href: str) -> Parts | Refusal:
+        """Answer like `resolve`, whether the href is known or not."""
+        found = self.known[href] = self._find(href)
+        return found
+
+    def _find(self, href: str) -> Parts | Refusal:
+        """Answer plain hrefs by concatenation: 0.5 us for nine hrefs in ten, against 3.3 us through ada."""
         first = href[:1]
         if first == ".":
             return self._climb(href)
         if "/." in href or "%2" in href:  # Dot segments, which `%2e` can spell too.
-            return self._resolve_other(href)
+            return self._find_other(href)
         if first == "/":
             if _PATH(href) is not None:
-                return _new(Target, (self._origin + href, self.host, None))
+                return self._origin + href, self.host, None
         elif first == "h" and (absolute := _ABSOLUTE(href)) is not None:
             host = absolute[1]
             if host in self._hosts or self._is_plain_host(host):
-                return _new(Target, (href, host, None))
+                return href, host, None
         elif _RELATIVE(href) is not None:
-            return _new(Target, (self._directory + href, self.host, None))
+            return self._directory + href, self.host, None
         elif first == "?" and _FRAGMENT(href) is not None:
-            return _new(Target, (self._path + href, self.host, None))
-        return self._resolve_other(href)
+            return self._path + href, self.host, None
+        return self._find_other(href)
 
-    def _climb(self, href: str) -> Target | Refusal:
+    def _climb(self, href: str) -> Parts | Refusal:
         """Answer `../name`: 1.2 us against 3.5 through ada; most links of Sphinx and javadoc trees are such."""
         climbing = _CLIMBING(href)
         if climbing is None or "/." in (name := climbing[2] or "") or "%2" in name:
-            return self._resolve_other(href)
+            return self._find_other(href)
         start = self._directory.rfind("/", 0, -1)
         for _ in range(climbing.end(1) // 3 - 1):
             start = self._directory.rfind("/", 0, start)
-        return _new(Target, (self._directory[: max(start, len(self._origin)) + 1] + name, self.host, None))
+        return self._directory[: max(start, len(self._origin)) + 1] + name, self.host, None
 
     def _is_plain_host(self, host: str) -> bool:
         if "xn--" in host or _PLAIN_HOST(host) is None:
@@ -151,7 +158,7 @@ class Resolver:
         self._hosts.add(host)
         return True
 
-    def _resolve_other(self, href: str) -> Target | Refusal:
+    def _find_other(self, href: str) -> Parts | Refusal:
         """Answer fragments and opaque schemes without ada."""
         before, mark, fragment = href.partition("#")
         if not before:
@@ -160,13 +167,13 @@ class Resolver:
             return self._join(href) if _OPAQUE(href) is None else Refusal.OTHER_SCHEME
         if before[-1] <= " " or _FRAGMENT(fragment) is None:
             return self._join(href)
-        target = self.resolve(before)
+        target = self.known.get(before) or self.parts(before)
         if isinstance(target, Refusal):
             return target
         url, host, _ = target
-        return Refusal.SAME_DOCUMENT if url == self._page else _new(Target, (url, host, fragment or None))
+        return Refusal.SAME_DOCUMENT if url == self._page else (url, host, fragment or None)
 
-    def _join(self, href: str) -> Target | Refusal:
+    def _join(self, href: str) -> Parts | Refusal:
         """Ask ada; the longest way, 3.3 us."""
         href = href.strip(_STRIPPED)
         if not href or href[0] == "#":
@@ -178,16 +185,12 @@ class Resolver:
         except ValueError:
             return Refusal.BAD
         target = _target(joined)
-        if isinstance(target, Target) and target.url == self._page and "#" in joined:
+        if not isinstance(target, Refusal) and target[0] == self._page and "#" in joined:
             return Refusal.SAME_DOCUMENT
         return target
 
 
-_new = tuple.__new__
-"""Makes a Target in 0.1 us instead of 0.2: the named tuple's own constructor is a Python function."""
-
-
-def _target(href: str) -> Target | Refusal:
+def _target(href: str) -> Parts | Refusal:
     """Split a serialised URL into normal form, host and fragment."""
     if not href.startswith(("http://", "https://")):
         return Refusal.OTHER_SCHEME
@@ -197,7 +200,7 @@ def _target(href: str) -> Target | Refusal:
     userinfo = url.rfind("@", start, end)
     if userinfo >= 0:
         url = url[:start] + url[userinfo + 1 :]
-    return _new(Target, (url, host_of(url), fragment or None))
+    return url, host_of(url), fragment or None
 
 
 def _encode_query(href: str, encoding: str) -> str:

@@ -206,6 +206,7 @@ class Worker:
             for host in self._frontier.refills.hand_out():
                 rows = await self._parts.store.refill(host.record.host_id, host.loaded_seq, HEAD_ROWS)
                 self._frontier.refilled(host, rows, time.monotonic())
+                self._bell.ring()
             if self._frontier.refills.starving:
                 self._recorder.hurry()
             self._bell.ring()

@@ -27,8 +27,10 @@ STRIPPED: Final = "".join(map(chr, range(0x21)))
 
 FOLLOWED: Final = {"a": "href", "area": "href", "frame": "src", "iframe": "src", "link": "href"}
 FOLLOWED_RELS: Final = frozenset({"canonical", "alternate", "next", "prev"})
-UNREAD: Final = ("base", "template", "{*}base", "{*}template")
-"""Elements that the trees do not have and that this reader does not know."""
+UNREAD: Final = etree.XPath(
+    "boolean(//base | //template | //meta[@name = 'robots' or translate(@http-equiv, 'REFSH', 'refsh') = 'refresh'])"
+)
+"""What the trees do not have and this reader does not know."""
 
 PLACES: Final = {place.name.lower(): place for place in Place if place is not Place.OTHER}
 ROLES: Final = {
@@ -62,6 +64,7 @@ class Document:
     """One HTML file, read."""
 
     encoding: str
+    body_bytes: int
     links: dict[Link, int] = field(default_factory=dict)
     """Times that each link is there, in the order of the page; of links alike but for the fragment, the first's."""
     followed: list[str] = field(default_factory=list)
@@ -73,7 +76,6 @@ class Expected:
 
     statuses: dict[str, int] = field(default_factory=dict)
     """By URL."""
-    files: dict[str, Path] = field(default_factory=dict)
     documents: dict[str, Document] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
     """What robots.txt disallows."""
@@ -112,7 +114,6 @@ def _visit(found: Expected, url: str, root: Path) -> list[str]:
         return []
     if place.is_dir():
         return [f"{url}/"]
-    found.files[url] = place
     if place.suffix != ".html":
         return []
     found.documents[url] = read_document(place.read_bytes(), url)
@@ -125,8 +126,8 @@ def read_document(body: bytes, url: str) -> Document:
     encoding = declared[1].decode().lower() if declared else "windows-1252"
     parser = etree.HTMLParser(encoding="utf-8", huge_tree=True)
     root = etree.fromstring(body.decode(encoding, "replace").encode(), parser)
-    assert next(root.iter(*UNREAD), None) is None, url
-    document = Document(encoding)
+    assert not UNREAD(root), url
+    document = Document(encoding, len(body))
     first: dict[Link, Link] = {}
     for element, target, fragment in _targets(root, url):
         rels = set((element.get("rel") or "").lower().split())

@@ -1,7 +1,7 @@
 """Pages of Debian's documentation trees on which libxml2 and the HTML Standard part: URL -> reason and links.
 
-On each of them the crawler's links are those of the Standard's own tree construction. A page leaves this table, and a
-test says so, when the packages mend its markup.
+On each of them the crawler's links are those of the Standard's tree construction (html5lib 1.1 finds the same ones on
+every page of the trees). A page leaves this table, and a test says so, when its package mends the markup.
 """
 
 from __future__ import annotations

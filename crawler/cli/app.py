@@ -1,19 +1,19 @@
-"""The application: all commands under one name, and the exit code of every operator fault."""
+"""The application: all commands under one name, and the exit code of every operator fault.
+
+Rule: what only one command needs is imported by that command when it runs, so that `--help` is quick.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
 
-from config import ConfigError
 from crawler.cli.configuring import configuring
 from crawler.cli.crawling import crawling
 from crawler.cli.fetching import fetching
 from crawler.cli.questions import questions
-from crawler.fetch import UnsafeLibraryError
-from crawler.supervisor import BadSeed
-from storage.errors import DataMissing, StorageError
 
 app = typer.Typer(
     name="linkmill",
@@ -29,22 +29,45 @@ for part in (configuring, crawling, fetching, questions):
 def main() -> None:
     """Run the command named on the command line; exit with its code."""
     try:
-        app()
-    except ConfigError as error:
-        _fail(2, *error.lines)
-    except BadSeed as error:
-        _fail(2, str(error))
-    except DataMissing as error:
-        _fail(3, str(error))
-    except (StorageError, UnsafeLibraryError) as error:
-        _fail(4, str(error))
+        app(prog_name="linkmill")
+    except SystemExit as ended:
+        # Typer ends with 1 where the reader of our output has gone (`| head`); nobody is left to tell, nothing is wrong.
+        _leave(0 if isinstance(ended.__context__, BrokenPipeError) else ended.code)
+    except Exception as error:
+        fault = _fault(error)
+        if fault is None:
+            raise
+        code, lines = fault
+        for line in lines:
+            typer.echo(f"linkmill: {line}", err=True)
+        _leave(code)
+
+
+def _fault(error: Exception) -> tuple[int, tuple[str, ...]] | None:
+    """Return the exit code and the lines of what the operator has to mend; None for a bug."""
+    from config import ConfigError
+    from crawler.fetch import UnsafeLibraryError
+    from crawler.supervisor import BadSeed
+    from storage.errors import DataMissing, StorageError
+
+    match error:
+        case ConfigError(lines=lines):
+            return 2, lines
+        case BadSeed():
+            return 2, (str(error),)
+        case DataMissing():
+            return 3, (str(error),)
+        case StorageError() | UnsafeLibraryError():
+            return 4, (str(error),)
+        case _:
+            return None
+
+
+def _leave(code: object) -> None:
+    """Exit with `code`; what is left of the output is dropped when its reader has gone."""
+    try:
+        sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nobody is left to tell.
-        sys.stderr.close()
-        sys.exit(0)
-
-
-def _fail(code: int, *lines: str) -> None:
-    for line in lines:
-        typer.echo(f"linkmill: {line}", err=True)
-    sys.exit(code)
+        # Python flushes once more while it ends, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)  # type: ignore[arg-type]

@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
-import asyncio
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
-import orjson
 import typer
-
-import config as settings_of
-from crawler.cli.checking import check_crawl
 
 configuring = typer.Typer()
 config_commands = typer.Typer(help="Check a config file, or print what one may hold.", no_args_is_help=True)
 configuring.add_typer(config_commands, name="config")
 
-READY_FILES = ("quickstart", "nightly", "demo", "bench", "default")
+READY_FILES: Final = {
+    "quickstart": "set crawl.seeds and fetch.contact",
+    "nightly": "set crawl.seeds and fetch.contact",
+    "demo": "serve the web it crawls with `python -m bench.vweb --port 8901`",
+    "bench": "serve the web it crawls with `python -m bench.vweb --port 8902`",
+    "default": "set crawl.seeds and fetch.contact",
+}
+"""Template to what is to be done before it can be used."""
 
 ConfigPath = Annotated[Path, typer.Argument(help="Config file (TOML).", metavar="CONFIG")]
 
 
 @configuring.command()
 def init(
-    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("crawl.toml"),
-    template: Annotated[str, typer.Option(help="One of quickstart, nightly, demo, bench, default.")] = "quickstart",
+    path: Annotated[Path, typer.Argument(help="File to write.", metavar="FILE")] = Path("crawl.toml"),
+    template: Annotated[
+        str, typer.Option(help=f"What to start from: {', '.join(READY_FILES)}.", metavar="NAME")
+    ] = "quickstart",
 ) -> None:
     """Write a config file to start from."""
     if template not in READY_FILES:
         raise typer.BadParameter(f"{template!r} is none of {', '.join(READY_FILES)}", param_hint="--template")
-    if path.exists():
-        raise typer.BadParameter(f"{path} exists; name another file", param_hint="PATH")
-    path.write_text((files("config") / f"{template}.toml").read_text("utf-8"), "utf-8")
-    typer.echo(f"{path} written: set crawl.seeds and fetch.contact, then run `linkmill config check {path}`")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write((files("config") / f"{template}.toml").read_text("utf-8"))
+    except FileExistsError as error:
+        raise typer.BadParameter(f"{path} exists; name another file", param_hint="FILE") from error
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be written: {error.strerror}", param_hint="FILE") from error
+    typer.echo(f"{path} written: {READY_FILES[template]}, then run `linkmill config check {path}`")
 
 
 @config_commands.command()
@@ -43,7 +51,16 @@ def check(
         bool, typer.Option("--offline", help="Check the file only; ask no name server, no host.")
     ] = False,
 ) -> None:
-    """Check a config file; then resolve the seeds, read their robots.txt and say what the crawl would admit."""
+    """Check a config file and try its seeds.
+
+    Seeds are resolved and their robots.txt is read; what the crawl would do with each is told. Exit code 2 when the
+    file cannot be used or no seed may be crawled.
+    """
+    import asyncio
+
+    import config as settings_of
+    from crawler.cli.checking import check_crawl
+
     settings = settings_of.load(path)
     seeds = settings_of.seeds(settings)
     typer.echo(f"{path}: valid, {len(seeds)} seeds, data in {settings.crawl.data_dir}")
@@ -54,4 +71,8 @@ def check(
 @config_commands.command()
 def schema() -> None:
     """Print the JSON Schema of config files, for editors."""
+    import orjson
+
+    import config as settings_of
+
     typer.echo(orjson.dumps(settings_of.schema(), option=orjson.OPT_INDENT_2).decode())

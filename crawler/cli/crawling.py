@@ -6,21 +6,24 @@ import asyncio
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-import uvloop
 
-import config as settings_of
-from crawler.cli.logs import open_log, plain
-from crawler.cli.progress import Progress, by_class, duration, progress_of, size
-from crawler.fetch import check_versions
-from crawler.memory import collecting_seldom, keep_freed_memory
-from crawler.supervisor import Crawl, Report, resolve_seeds
-from storage.errors import DataCorrupt
-from storage.status import Status, read_status
+if TYPE_CHECKING:
+    from crawler.cli.progress import Progress
+    from crawler.supervisor import Crawl, Report
+    from storage.status import Status
 
 crawling = typer.Typer()
+
+NEXT: Final = {
+    "exhausted": "next: `linkmill index {path}`",
+    "page limit": "to go on, raise crawl.max_pages and repeat the command; `linkmill index {path}` works on what is there",
+    "byte limit": "to go on, raise crawl.max_bytes and repeat the command; `linkmill index {path}` works on what is there",
+}
+"""Stop reason to what the operator can do now; every other crawl goes on by itself when it is started again."""
+GOES_ON: Final = "`linkmill crawl {path}` goes on; `linkmill index {path}` works on what is there"
 
 
 @crawling.command()
@@ -29,14 +32,33 @@ def crawl(
     fresh: Annotated[bool, typer.Option("--fresh", help="Start a new run instead of resuming the last one.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No live display; log lines only.")] = False,
 ) -> None:
-    """Crawl, or go on with an interrupted crawl. Ctrl-C stops cleanly, a second one at once."""
+    """Crawl, or go on with an interrupted crawl.
+
+    Ctrl-C stops cleanly: requests under way are finished and everything is stored. A second Ctrl-C ends at once.
+    """
+    import uvloop
+
+    import config as settings_of
+    from crawler.cli.logs import open_log, request_log
+    from crawler.cli.progress import progress_of
+    from crawler.fetch import check_versions
+    from crawler.memory import collecting_seldom, keep_freed_memory
+    from crawler.supervisor import Crawl, resolve_seeds
+
     settings = settings_of.load(path)
     seeds = resolve_seeds(settings_of.seeds(settings))
     check_versions()
     keep_freed_memory()
     with open_log(settings.log) as log, collecting_seldom():
-        report = uvloop.run(_crawl(Crawl(settings, seeds), fresh, progress_of(settings.log, log, quiet)))
-    _tell(report, path)
+        started = Crawl(settings, seeds, *request_log(log))
+        progress = progress_of(settings.log, log, quiet)
+        try:
+            report = uvloop.run(_crawl(started, fresh, progress))
+        except asyncio.CancelledError:
+            raise typer.Exit(130) from None
+        progress.tell_end(report)
+    if settings.log.format == "text" or settings.log.file is not None:
+        _tell(report, path)
 
 
 async def _crawl(crawl: Crawl, fresh: bool, progress: Progress) -> Report:
@@ -47,7 +69,9 @@ async def _crawl(crawl: Crawl, fresh: bool, progress: Progress) -> Report:
     def on_signal() -> None:
         if crawl.stopping:
             task.cancel()
-        crawl.stop("interrupted")
+        else:
+            crawl.stop("interrupted")
+            progress.tell_stopping(crawl)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
@@ -57,29 +81,38 @@ async def _crawl(crawl: Crawl, fresh: bool, progress: Progress) -> Report:
 
 def _tell(report: Report, path: Path) -> None:
     """Say on standard error how the crawl ended and what to do next."""
-    if report.snapshot is None:
+    from crawler.cli.progress import by_class, duration, size
+
+    snapshot = report.snapshot
+    if snapshot is None:
         typer.echo(f"run {report.run} is finished; `linkmill crawl --fresh {path}` starts another", err=True)
         return
-    snapshot = report.snapshot
-    typer.echo(
+    lines = [
         f"run {report.run}: {report.reason} after {duration(snapshot.elapsed_s)}: {snapshot.pages:,} pages, "
-        f"{snapshot.links:,} links, {size(snapshot.wire_bytes)}, {snapshot.queued:,} still queued",
-        err=True,
-    )
-    if report.reason == "exhausted":
-        typer.echo(f"next: `linkmill index {path}`", err=True)
-    else:
-        typer.echo(f"`linkmill crawl {path}` goes on; `linkmill index {path}` works on what is there", err=True)
+        f"{snapshot.links:,} links, {size(snapshot.wire_bytes)}, {snapshot.queued:,} still queued"
+    ]
+    for name in ("failed", "denied"):
+        if (found := by_class(snapshot.counters, f"{name}.")) != "none":
+            lines.append(f"{name}: {found}")
+    for line in (*lines, NEXT.get(report.reason, GOES_ON).format(path=path)):
+        typer.echo(line, err=True)
 
 
 @crawling.command()
 def status(
     path: Annotated[Path | None, typer.Argument(help="Config file (TOML).", metavar="CONFIG")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Data directory, instead of a config file.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Data directory, instead of a config file.", metavar="DIR")
+    ] = None,
 ) -> None:
     """Show the state of a crawl, running or not, as of its last commit."""
     if (path is None) == (data is None):
         raise typer.BadParameter("name a config file or --data DIR, one of the two", param_hint="CONFIG")
+    import config as settings_of
+    from crawler.cli.logs import plain
+    from storage.errors import DataCorrupt
+    from storage.status import read_status
+
     data_dir = data if path is None else settings_of.load(path).crawl.data_dir
     assert data_dir is not None
     found = read_status(data_dir)
@@ -90,26 +123,25 @@ def status(
 
 
 def _status_lines(found: Status) -> list[tuple[str, str]]:
+    from crawler.cli.progress import by_class, size
+
     totals, counters = found.totals, dict(found.counters)
     state = found.stop_reason or ("running, or ended without a last word" if found.last_commit_at else "just started")
     stored_bytes = found.pages.size_bytes + found.links.size_bytes
-    left = {name: n for name, n in counters.items() if name.startswith("left.")}
+    resumed = f", resumed {found.starts - 1:,} times" if found.starts > 1 else ""
     return [
-        ("run", f"{found.run} ({found.name}), started {_moment(found.started_at)}, {found.starts} starts"),
+        ("run", f"{found.run} ({found.name}), started {_moment(found.started_at)}{resumed}"),
         ("state", state),
         ("last commit", _moment(found.last_commit_at)),
         ("discovered", f"{totals.discovered:,} URLs"),
         ("", f"{totals.queued:,} queued, {totals.done:,} done, {totals.failed:,} failed, {totals.excluded:,} excluded"),
         ("hosts", f"{found.hosts:,}, {found.hosts_visited:,} visited, {found.hosts_parked:,} parked"),
         ("stored", f"{found.pages.rows:,} pages, {found.links.rows:,} links"),
-        (
-            "",
-            f"{size(stored_bytes)} in {found.pages.segments + found.links.segments} segments",
-        ),
-        ("failed", by_class(counters, "failed.")),
+        ("", f"{size(stored_bytes)} in {found.pages.segments + found.links.segments} segments"),
+        ("failed tries", by_class(counters, "failed.")),
         ("denied", by_class(counters, "denied.")),
         ("robots.txt", by_class(counters, "robots.")),
-        ("not followed", by_class(left, "left.")),
+        ("not followed", by_class(counters, "left.")),
         ("dropped", by_class(counters, "dropped.", "cut.")),
     ]
 

@@ -14,8 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from config import ConfigError
+from crawler.outcome import Failed, Fetched, Outcome, Redirected
+
 if TYPE_CHECKING:
     from config import LogSettings
+    from crawler.jobs import RobotsFetch
+    from crawler.outcome import Request
+    from crawler.supervisor import Watch
 
 LOGGER: Final = logging.getLogger("linkmill")
 _ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
@@ -29,9 +35,22 @@ def plain(text: str) -> str:
 class _TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", {})
-        shown = " ".join(f"{name}={value}" for name, value in fields.items())
+        shown = " ".join(f"{name}={_shown(value)}" for name, value in fields.items())
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return plain(f"{moment} {record.levelname.lower()} {record.getMessage()} {shown}".rstrip())
+
+
+def _shown(value: object) -> str:
+    """Return a field's value without white space that could be taken for the next field."""
+    match value:
+        case None:
+            return "-"
+        case dict():
+            return ",".join(f"{name}:{number}" for name, number in value.items()) or "-"
+        case str() if " " in value or '"' in value:
+            return orjson.dumps(value).decode()
+        case _:
+            return str(value)
 
 
 class _JsonLines(logging.Formatter):
@@ -47,10 +66,8 @@ class _JsonLines(logging.Formatter):
 
 @contextmanager
 def open_log(settings: LogSettings) -> Iterator[logging.Logger]:
-    """Send Linkmill's log where the settings say, until the block ends."""
-    handler: logging.Handler = (
-        logging.FileHandler(settings.file, encoding="utf-8") if settings.file else logging.StreamHandler(sys.stderr)
-    )
+    """Send Linkmill's log where the settings say, until the block ends. Raises ConfigError for a file it cannot open."""
+    handler = _place(settings)
     handler.setFormatter(_JsonLines() if settings.format == "json" else _TextLines())
     LOGGER.setLevel(settings.level.upper())
     LOGGER.propagate = False
@@ -60,3 +77,34 @@ def open_log(settings: LogSettings) -> Iterator[logging.Logger]:
     finally:
         LOGGER.removeHandler(handler)
         handler.close()
+
+
+def _place(settings: LogSettings) -> logging.Handler:
+    if settings.file is None:
+        return logging.StreamHandler(sys.stderr)
+    try:
+        return logging.FileHandler(settings.file, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([f"{settings.file}: log.file cannot be written: {error.strerror}"]) from error
+
+
+def request_log(log: logging.Logger) -> tuple[Watch, ...]:
+    """Return what writes a line for every request at level debug; nothing at the others, so that it costs nothing."""
+    if not log.isEnabledFor(logging.DEBUG):
+        return ()
+
+    def watch(job: Request | RobotsFetch, outcome: Outcome) -> None:
+        log.debug("request", extra={"fields": {"url": job.url, "outcome": told(outcome)}})
+
+    return (watch,)
+
+
+def told(outcome: Outcome) -> str:
+    """Return an outcome in a few words: HTTP 200, 1,477 bytes."""
+    match outcome:
+        case Failed(failure, detail):
+            return f"{failure.name.lower()}: {detail}"
+        case Redirected(answer, location):
+            return f"HTTP {answer.status} to {location}"
+        case Fetched(answer, body):
+            return f"HTTP {answer.status}, {len(body):,} bytes"

@@ -10,7 +10,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -21,9 +21,11 @@ from crawler.stats import Snapshot
 
 if TYPE_CHECKING:
     from config import LogSettings
-    from crawler.supervisor import Crawl
+    from crawler.supervisor import Crawl, Report
 
 REFRESH_S: Final = 0.5
+OPENING_S: Final = 0.05
+"""Between two looks whether the crawl has opened its data directory."""
 RATE_WINDOW: Final = 20
 """Snapshots over which rates are taken: ten seconds of the live display."""
 STANDINGS: Final = {
@@ -97,7 +99,7 @@ def by_class(counters: dict[str, int], *prefixes: str) -> str:
     return ", ".join(f"{name} {n:,}" for n, name in sorted(found, reverse=True)) or "none"
 
 
-def live_table(snapshot: Snapshot, rates: Rates) -> Table:
+def live_table(snapshot: Snapshot, rates: Rates, stopping: bool = False) -> Table:
     """Return the live display of a snapshot."""
     pages_s, links_s, bytes_s = rates.add(snapshot)
     left_s = eta_s(snapshot, pages_s, bytes_s)
@@ -114,6 +116,8 @@ def live_table(snapshot: Snapshot, rates: Rates) -> Table:
         ("elapsed", duration(snapshot.elapsed_s) + (f"   about {duration(left_s)} left" if left_s is not None else "")),
     ):
         table.add_row(name, value)
+    if stopping:
+        table.add_row("stopping", f"{snapshot.open:,} requests are finished first; Ctrl-C again ends at once")
     return table
 
 
@@ -149,35 +153,52 @@ class Progress:
     async def showing(self, crawl: Crawl) -> AsyncIterator[None]:
         """Show `crawl` until the block ends."""
         if not self._live:
-            rates = Rates(2)
-            async with _repeating(crawl, self._period_s, lambda snapshot: self._write(snapshot, rates)):
+            async with _repeating(crawl, self._period_s, Rates(2), self._write):
                 yield
             return
-        rates = Rates(RATE_WINDOW)
         with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
-            async with _repeating(
-                crawl, REFRESH_S, lambda snapshot: live.update(live_table(snapshot, rates), refresh=True)
-            ):
+
+            def draw(snapshot: Snapshot, rates: Rates) -> None:
+                live.update(live_table(snapshot, rates, crawl.stopping), refresh=True)
+
+            async with _repeating(crawl, REFRESH_S, Rates(RATE_WINDOW), draw):
                 yield
+
+    def tell_stopping(self, crawl: Crawl) -> None:
+        """Log that the crawl was asked to stop; the live display shows it by itself."""
+        snapshot = crawl.snapshot()
+        if not self._live:
+            self._log.info("stopping", extra={"fields": {"open": snapshot.open if snapshot else 0}})
+
+    def tell_end(self, report: Report) -> None:
+        """Log how the crawl ended, with its last figures."""
+        if not self._live:
+            fields = {} if report.snapshot is None else line_fields(report.snapshot, Rates(1))
+            self._log.info("ended", extra={"fields": {"run": report.run, "reason": report.reason, **fields}})
 
     def _write(self, snapshot: Snapshot, rates: Rates) -> None:
         self._log.info("progress", extra={"fields": line_fields(snapshot, rates)})
 
 
 @asynccontextmanager
-async def _repeating(crawl: Crawl, period_s: float, show: Callable[[Snapshot], None]) -> AsyncIterator[None]:
+async def _repeating(
+    crawl: Crawl, period_s: float, rates: Rates, show: Callable[[Snapshot, Rates], None]
+) -> AsyncIterator[None]:
     async def repeat() -> None:
+        while (snapshot := crawl.snapshot()) is None:
+            await asyncio.sleep(OPENING_S)
+        rates.add(snapshot)  # what a resumed crawl has from earlier is no rate
         while True:
             await asyncio.sleep(period_s)
-            snapshot = crawl.snapshot()
-            if snapshot is not None:
-                show(snapshot)
+            show(crawl.snapshot() or snapshot, rates)
 
     task = asyncio.ensure_future(repeat())
     try:
         yield
     finally:
         task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def progress_of(settings: LogSettings, log: logging.Logger, quiet: bool) -> Progress:

@@ -15,7 +15,7 @@ class ExtractSettings:
     kinds: frozenset[Kind] = frozenset()
     """Kinds to store; empty for all. Links of other kinds are neither stored nor counted."""
     anchor_bytes: int = 512
-    max_links: int = 10_000
+    max_links: int = 20_000
     """Link rows of a page; further ones are counted in `links_dropped`."""
     context: bool = False
     """Also read the text before and after hyperlinks."""
