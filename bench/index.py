@@ -23,8 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crawler.cli.target import name_hosts, reversed_host
+from storage.asking import Mode, Page, Target
 from storage.index.build import Limits, Segments, parts, write_generation
-from storage.query import Index, Mode, Page, Target
+from storage.query import Index
 from storage.records import Kind, Rel
 from storage.schemas import LINKS, PAGES
 

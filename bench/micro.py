@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from crawler.extract import ExtractSettings, extract
+from crawler.extract.anchor import collapse
 from crawler.extract.document import wanted_elements
 from crawler.extract.tree import parse
 from crawler.memory import keep_freed_memory
@@ -101,24 +102,28 @@ def _time(name: str, call: Callable[[], object], each: int = 1) -> Row:
 
 
 def url_rows() -> list[Row]:
-    """Measure the functions of `crawler.url` over the hrefs of the 130 KB page."""
+    """Measure the functions of `crawler.url`, and `collapse`, over the links of the 130 KB page."""
     page = extract(make_page(*PROFILES["130 KB"]), "utf-8", PAGE_URL, ExtractSettings())
     hrefs = [form.format(n=n, word=WORDS[n], other=WORDS[-n]) for n in range(8) for form in HREFS]
     urls = [link.target for link in page.links]
     hosts = [link.target_host for link in page.links]
 
     def resolve(hrefs: list[str]) -> None:
-        resolver = Resolver(PAGE_URL).resolve
-        for href in hrefs:
-            resolver(href)
+        resolver = Resolver(PAGE_URL)
+        known, parts = resolver.known, resolver.parts
+        for href in hrefs:  # as `crawler.extract` asks
+            known.get(href) or parts(href)
 
     each = len(hrefs)
     rows = [_time("resolve, a page's hrefs", lambda: resolve(hrefs), each)]
     rows.append(_time("resolve, met before", lambda: resolve(hrefs[:1] * each), each))
+    rows.append(_time("resolve, //host/path", lambda: resolve([f"//site{n}.example/" for n in range(each)]), each))
     rows.append(_time("normalise (ada)", lambda: [normalise(url) for url in urls], len(urls)))
     rows.append(_time("host_of", lambda: [host_of(url) for url in urls], len(urls)))
     rows.append(_time("domains_of", lambda: [domains_of(host) for host in hosts], len(urls)))
     rows.append(_time("fingerprint", lambda: [fingerprint(url) for url in urls], len(urls)))
+    anchors = [link.anchor for link in page.links]
+    rows.append(_time("collapse", lambda: [collapse(f" {anchor}\n") for anchor in anchors], len(anchors)))
     return rows
 
 

@@ -6,7 +6,6 @@ passes the address check like any other request.
 
 from __future__ import annotations
 
-from time import time
 from typing import TYPE_CHECKING
 
 from crawler import robots_policy
@@ -39,31 +38,31 @@ class RobotsSettling:
             case Redirected():
                 self._redirect(fetch, outcome, now)
             case Fetched(answer, body):
-                self._answer(fetch, _final(answer, body), now)
+                self._answer(fetch, answer, body, now)
             case Failed(answer=Answer() as answer) if answer.status >= 400:
-                self._answer(fetch, _final(answer, b""), now)
+                self._answer(fetch, answer, b"", now)
             case Failed(failure):
                 self.fail(fetch, failure, now)
 
     def fail(self, fetch: RobotsFetch, failure: Failure, now: float) -> None:
         """Settle a robots.txt that could not be had at all."""
         previous = self._frontier.robots.get(fetch.origin)
-        self._put_in_force(
-            fetch.origin,
-            robots_policy.after_failure(previous, failure.name.lower(), time(), first_wait_s=self._first_wait_s),
-            now,
-        )
+        utc = now + self._frontier.utc_offset
+        state = robots_policy.after_failure(previous, failure.name.lower(), utc, first_wait_s=self._first_wait_s)
+        self._put_in_force(fetch.origin, state, now)
 
     def _redirect(self, fetch: RobotsFetch, outcome: Redirected, now: float) -> None:
         target = normalise(outcome.location, fetch.url)
         if target is None or not robots_policy.follows(fetch.hops):
-            self._answer(fetch, _final(outcome.answer, b""), now)
+            self._answer(fetch, outcome.answer, b"", now)
         elif not self._frontier.robots_hop(fetch, target, self._frontier.host(host_of(target)), now):
             self.fail(fetch, Failure.CONNECT, now)
 
-    def _answer(self, fetch: RobotsFetch, answer: RobotsAnswer, now: float) -> None:
+    def _answer(self, fetch: RobotsFetch, answer: Answer, body: bytes, now: float) -> None:
         previous = self._frontier.robots.get(fetch.origin)
-        state = robots_policy.after_answer(previous, answer, self._product, time(), first_wait_s=self._first_wait_s)
+        utc = now + self._frontier.utc_offset
+        final = _final(answer, body, utc)
+        state = robots_policy.after_answer(previous, final, self._product, utc, first_wait_s=self._first_wait_s)
         self._put_in_force(fetch.origin, state, now)
 
     def _put_in_force(self, origin: str, state: RobotsState, now: float) -> None:
@@ -73,12 +72,12 @@ class RobotsSettling:
         self._recorder.robots(robots_policy.to_row(state, origin, host.record.host_id))
 
 
-def _final(answer: Answer, body: bytes) -> RobotsAnswer:
+def _final(answer: Answer, body: bytes, utc: float) -> RobotsAnswer:
     """Return what the policy needs of an answer. A body cut by our own cap is whole enough: RFC 9309 section 2.5."""
     pause = answer.header("retry-after")
     return RobotsAnswer(
         answer.status,
         body,
         max_age_s=max_age(", ".join(answer.values("cache-control"))),
-        retry_after_s=(retry_after(pause, time()) or 0.0) if pause is not None else 0.0,
+        retry_after_s=(retry_after(pause, utc) or 0.0) if pause is not None else 0.0,
     )

@@ -60,7 +60,8 @@ class Rules:
     """A list of URL rules: prefixes, globs and `re:` expressions, all matched in linear time.
 
     `https://a.example/docs/` is a prefix of the whole URL. A rule with `*` is a glob over the URL without its scheme
-    (`*.example/blog/*`), or over all of it when the rule has one. `re:` is an RE2 expression searched in the URL.
+    (`*.example/blog/*`, on any port unless it names one), or over all of it when the rule has one. `re:` is an RE2
+    expression searched in the URL.
     """
 
     def __init__(self, rules: Sequence[str]) -> None:
@@ -80,8 +81,15 @@ def _expression(rule: str) -> str:
     """Return the RE2 expression of a `re:` rule or a glob."""
     if rule.startswith("re:"):
         return rule[3:]
-    scheme = "" if "://" in rule else "https?://"
-    return "^" + scheme + ".*".join(re2.escape(part) for part in rule.split("*")) + "$"
+    if "://" in rule:
+        return "^" + _glob(rule) + "$"
+    host, slash, path = rule.partition("/")
+    port = "" if ":" in host else "(:[0-9]+)?"
+    return "^https?://" + _glob(host) + port + _glob(slash + path) + "$"
+
+
+def _glob(text: str) -> str:
+    return ".*".join(re2.escape(part) for part in text.split("*"))
 
 
 class Scope:

@@ -81,11 +81,12 @@ class PageSettling:
         self._recorder.page(record(attempt, outcome, self._parts.extract).row, [])
         self._recorder.finish(request)
         self._recorder.touch(host)
-        self._counters[f"denied.{failure.name.lower()}"] += 1
         if failure is Failure.DNS:
+            self._counters["failed.dns"] += 1
             host.record.failed += 1
             host.record.pages_failed += 1
         else:
+            self._counters[f"denied.{failure.name.lower()}"] += 1
             host.record.excluded += 1
             host.record.pages_denied += 1
 

@@ -98,7 +98,7 @@ class Resolver:
     Python codec name: queries outside ASCII are encoded with it (URL Standard section 5.3); None is UTF-8.
     """
 
-    __slots__ = ("_base", "_directory", "_encoding", "_hosts", "_origin", "_page", "_path", "host", "known")
+    __slots__ = ("_base", "_directory", "_encoding", "_origin", "_page", "_path", "_scheme", "host", "known")
 
     def __init__(self, base_url: str, page_url: str | None = None, encoding: str | None = None) -> None:
         self._base = base_url
@@ -107,15 +107,15 @@ class Resolver:
         self._path = base_url.partition("?")[0]
         self._directory = self._path[: self._path.rindex("/") + 1]
         self._origin = origin_of(base_url)
+        self._scheme = base_url[: base_url.index("/")]
         self.host = host_of(base_url)
-        self._hosts: set[str] = set()
         self.known: dict[str, Parts | Refusal] = {}
         """What `parts` found before, by href: 0.03 us for a repeated one (navigation, tags), against 0.5 and up."""
 
     def resolve(self, href: str) -> Target | Refusal:
         """Return the target of one raw href, or why it has none. Never raises."""
         found = self.known.get(href) or self.parts(href)
-        return found if isinstance(found, Refusal) else Target(*found)
+        return Target(*found) if isinstance(found, tuple) else found
 
     def parts(self, href: str) -> Parts | Refusal:
         """Answer like `resolve`, whether the href is known or not."""
@@ -132,14 +132,23 @@ class Resolver:
         if first == "/":
             if _PATH(href) is not None:
                 return self._origin + href, self.host, None
-        elif first == "h" and (absolute := _ABSOLUTE(href)) is not None:
-            host = absolute[1]
-            if host in self._hosts or self._is_plain_host(host):
-                return href, host, None
+            if href.startswith("//"):
+                return self._find_absolute(self._scheme + href, href)
+        elif first == "h" and href.startswith(("http://", "https://")):
+            return self._find_absolute(href, href)
         elif _RELATIVE(href) is not None:
             return self._directory + href, self.host, None
         elif first == "?" and _FRAGMENT(href) is not None:
             return self._path + href, self.host, None
+        return self._find_other(href)
+
+    def _find_absolute(self, url: str, href: str) -> Parts | Refusal:
+        """Answer with the URL that an href spells out, but for its scheme: 0.8 us against 3.3 through ada."""
+        absolute = _ABSOLUTE(url)
+        if absolute is not None:
+            host = absolute[1]
+            if host in _plain_hosts or _is_plain(host):
+                return url, host, None
         return self._find_other(href)
 
     def _climb(self, href: str) -> Parts | Refusal:
@@ -151,12 +160,6 @@ class Resolver:
         for _ in range(climbing.end(1) // 3 - 1):
             start = self._directory.rfind("/", 0, start)
         return self._directory[: max(start, len(self._origin)) + 1] + name, self.host, None
-
-    def _is_plain_host(self, host: str) -> bool:
-        if "xn--" in host or _PLAIN_HOST(host) is None:
-            return False
-        self._hosts.add(host)
-        return True
 
     def _find_other(self, href: str) -> Parts | Refusal:
         """Answer fragments and opaque schemes without ada."""
@@ -175,9 +178,9 @@ class Resolver:
 
     def _join(self, href: str) -> Parts | Refusal:
         """Ask ada; the longest way, 3.3 us."""
-        href = href.strip(_STRIPPED)
-        if not href or href[0] == "#":
-            return Refusal.SAME_DOCUMENT
+        stripped = href.strip(_STRIPPED)
+        if len(stripped) < len(href):
+            return self._find(stripped)
         if self._encoding is not None and not href.isascii():
             href = _encode_query(href, self._encoding)
         try:
@@ -188,6 +191,19 @@ class Resolver:
         if not isinstance(target, Refusal) and target[0] == self._page and "#" in joined:
             return Refusal.SAME_DOCUMENT
         return target
+
+
+_plain_hosts: Final[set[str]] = set()
+"""Hosts that ada leaves as they are: 0.05 us for a host met before, 0.5 for a new one."""
+
+
+def _is_plain(host: str) -> bool:
+    if "xn--" in host or _PLAIN_HOST(host) is None:
+        return False
+    if len(_plain_hosts) >= HOSTS_REMEMBERED:
+        _plain_hosts.clear()
+    _plain_hosts.add(host)
+    return True
 
 
 def _target(href: str) -> Parts | Refusal:

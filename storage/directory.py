@@ -103,6 +103,22 @@ def _take(handle: int, directory: DataDirectory) -> None:
     os.write(handle, f"{os.getpid()}\n".encode())
 
 
+def is_held(directory: DataDirectory) -> bool:
+    """Tell whether a crawl holds the lock; nothing is created, and read permission is enough."""
+    with translated(directory.root):
+        try:
+            handle = os.open(directory.lock_file, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+    return False
+
+
 def prepare_database(directory: DataDirectory) -> None:
     """Create the database where it is missing, else check that it is one of this version."""
     with translated(directory.database), closing(sqlite3.connect(directory.database, isolation_level=None)) as database:

@@ -52,7 +52,7 @@ class DiskFull(StorageError):
 
 
 class NotWritable(StorageError):
-    """This place is not writable; check its owner, its permissions and how the disk is mounted."""
+    """This place is not readable or not writable; check its owner, its permissions and how the disk is mounted."""
 
 
 class DiskFault(StorageError):

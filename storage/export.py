@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator
-from enum import IntEnum, IntFlag, StrEnum
+from enum import IntEnum, IntFlag
 from typing import Any, BinaryIO, Final, Protocol, cast
 
 import orjson
@@ -17,16 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from storage.asking import Format
 from storage.records import AnchorSource, Failure, Kind, Place, Rel, Robots
-
-
-class Format(StrEnum):
-    """What an answer is written as; `table` is for people."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSONL = "jsonl"
-    PARQUET = "parquet"
 
 
 class Rows(Protocol):

@@ -61,8 +61,9 @@ class Generation(NamedTuple):
 def connected(data_dir: Path, write: bool = False) -> Iterator[tuple[DataDirectory, sqlite3.Connection]]:
     """Open the database of an existing data directory, read-only unless `write`; closed at the end."""
     directory = DataDirectory(data_dir)
-    if not directory.database.is_file():
-        raise DataMissing(data_dir)
+    with translated(data_dir):
+        if not directory.database.is_file():
+            raise DataMissing(data_dir)
     address = f"{directory.database.absolute().as_uri()}?mode={'rw' if write else 'ro'}"
     with (
         translated(directory.database),

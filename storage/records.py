@@ -286,6 +286,7 @@ class PageRow:
 
 PAGE_COLUMNS: Final = tuple(f.name for f in fields(PageRow))
 
+
 class QueueRow(NamedTuple):
     """A discovered URL that waits to be fetched."""
 

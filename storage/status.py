@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from storage import statements
+from storage.directory import is_held
 from storage.errors import DataMissing
 from storage.manifest import connected
 from storage.runs import Totals
@@ -43,6 +44,8 @@ class Status:
     ended_at: float | None
     """None while it runs, and after a crash."""
     stop_reason: str | None
+    held: bool
+    """A crawl holds the data directory; without it and without a stop reason the run ended without a last word."""
     starts: int
     last_commit_at: float | None
     totals: Totals
@@ -56,15 +59,18 @@ class Status:
 
 def read_status(data_dir: Path, run: int | None = None) -> Status:
     """Return the state of a run (the last one by default); DataMissing when there is none."""
-    with connected(data_dir) as (_, database):
+    with connected(data_dir) as (directory, database):
+        held = is_held(directory)  # looked at first: a crawl that ends meanwhile has left its stop reason
         database.execute(SQL["begin"])  # one snapshot; reading only, it ends with the connection
         head = database.execute(SQL["run"], (run,)).fetchone()
         if head is None:
             raise DataMissing(data_dir, "no run" if run is None else f"no run {run}")
-        return _status(database, head)
+        return _status(database, head, held)
 
 
-def _status(database: sqlite3.Connection, head: tuple[int, str, float, float | None, str | None, int]) -> Status:
+def _status(
+    database: sqlite3.Connection, head: tuple[int, str, float, float | None, str | None, int], held: bool
+) -> Status:
     run, name, started_at, ended_at, stop_reason, starts = head
     stored = {kind: Stored(*numbers) for kind, *numbers in database.execute(SQL["stored"], (run,))}
     hosts, visited, parked = database.execute(SQL["hosts"], (run,)).fetchone()
@@ -75,6 +81,7 @@ def _status(database: sqlite3.Connection, head: tuple[int, str, float, float | N
         started_at=started_at,
         ended_at=ended_at,
         stop_reason=stop_reason,
+        held=held,
         starts=starts,
         last_commit_at=last_commit_at,
         totals=Totals._make(database.execute(SQL["totals"], {"run": run}).fetchone()),

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.index.build import Limits, Segments, parts, write_generation
-from storage.index.policy import HOST_DOMAINS
+from storage.index.inputs import HOST_DOMAINS
 from storage.records import Kind, LinkRow, PageRow
 from storage.segments import link_table, page_table
 

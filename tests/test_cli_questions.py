@@ -12,9 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from crawler.cli import main
-from crawler.cli.output import clean
 from crawler.cli.target import TargetUnclear, name_hosts, read_target, reversed_host
-from storage.query import Mode, Target
+from storage.asking import Mode, Target
 from storage.records import Batch, Kind, Robots
 from storage.sqlite import CrawlStore
 from tests.index_web import Web, link
@@ -256,7 +255,3 @@ def test_hosts_are_named_with_their_domains() -> None:
         ("me.github.io", "github.io", "me.github.io", "io.github.me"),
     ]
     assert reversed_host("localhost") == "localhost"
-
-
-def test_clean_text_commands_no_terminal() -> None:
-    assert clean("a\nb\x1b[2J\x9b\u202e\u2028é✓") == "a\\x0ab\\x1b[2J\\x9b\\u202e\\u2028é✓"

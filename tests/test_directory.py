@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.directory import DataDirectory, locked, make_folder, prepare_database, remove_orphans
+from storage.directory import DataDirectory, is_held, locked, make_folder, prepare_database, remove_orphans
 from storage.errors import (
     DatabaseMissing,
     DataCorrupt,
@@ -49,6 +49,14 @@ def test_lock_is_free_again_after_a_crawl(directory: DataDirectory) -> None:
     for _ in range(2):
         with locked(directory):
             assert directory.lock_file.read_text() == f"{os.getpid()}\n"
+
+
+def test_lock_is_looked_at_without_being_taken(directory: DataDirectory) -> None:
+    assert not is_held(directory)
+    assert not directory.lock_file.exists()
+    with locked(directory):
+        assert is_held(directory)
+    assert not is_held(directory)
 
 
 HOLDER = """

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from storage.export import BITS, ENUMS, FORMULA, Format, label, named, write
+from storage.asking import Format
+from storage.export import BITS, ENUMS, FORMULA, label, named, write
 from storage.records import Kind, Rel
 from tests.vectors import load
 

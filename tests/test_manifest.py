@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from storage.errors import DataMissing, ForeignDatabase
+from storage.errors import DataMissing, ForeignDatabase, NotWritable
 from storage.manifest import Generation, Manifest
 from storage.sqlite import CrawlStore
 from tests.store_rows import NOW, fetched
@@ -90,4 +91,13 @@ def test_place_without_a_crawl_is_named(tmp_path: Path) -> None:
 def test_foreign_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "crawl.db").touch()
     with pytest.raises(ForeignDatabase), Manifest.open(tmp_path):
+        pass
+
+
+def test_data_directory_that_may_not_be_read_is_told(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(NotWritable, match="not readable"), Manifest.open(data_dir):
         pass

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from storage import query
+from storage.asking import EVERYTHING, OUTSIDE_OF, STATES, Filters, Mode, Page, Scope, Target
 from storage.cursor import CursorMismatch, CursorOutdated, CursorUnreadable
 from storage.errors import DataCorrupt, DataMissing
 from storage.index import build
 from storage.index.publish import build_index
-from storage.query import EVERYTHING, Answer, Filters, GenerationGone, Index, IndexMissing, Mode, Page, Scope, Target
+from storage.query import Answer, GenerationGone, Index, IndexMissing
 from storage.records import Kind, Rel
 from storage.sqlite import CrawlStore
 from tests.index_web import LIMITS, Web, link, name_hosts
@@ -113,7 +114,7 @@ FILTERS: dict[str, tuple[Filters, int]] = {
     "follow": (Filters(nofollow=False), 3),
     "nofollow": (Filters(nofollow=True), 3),
     "lost": (Filters(states=("lost",)), 1),
-    "every_state": (Filters(states=query.STATES), 7),
+    "every_state": (Filters(states=STATES), 7),
     "redirects": (Filters(kinds=frozenset({Kind.REDIRECT})), 1),
     "everything": (EVERYTHING, 8),
 }
@@ -143,7 +144,7 @@ def test_anchors_are_counted_from_their_links(index: Index) -> None:
 @pytest.mark.parametrize("about", [HOST, DOMAIN], ids=["host", "domain"])
 def test_roll_ups_answer_like_the_links_themselves(index: Index, about: Target) -> None:
     # The same filters spelt out: they are not the default ones, so the links are read.
-    scope = query.OUTSIDE_OF[about.mode]
+    scope = OUTSIDE_OF[about.mode]
     assert rows(index.anchors(about)) == rows(index.anchors(about, Filters(scope=scope)))
     assert rows(index.domains(about)) == rows(index.domains(about, Filters(scope=scope)))
 

@@ -24,6 +24,7 @@ async def test_status_is_read_beside_the_crawl(tmp_path: Path) -> None:
         await store.commit(batch, NOW + 5)
         status = read_status(tmp_path)
         assert status.totals == await store.totals(1)
+    assert (status.held, read_status(tmp_path).held) == (True, False)
     assert (status.run, status.name, status.starts, status.started_at) == (1, "nightly", 1, NOW)
     assert (status.ended_at, status.stop_reason, status.last_commit_at) == (None, None, NOW + 5)
     assert status.totals == Totals(discovered=3, done=1, failed=1, excluded=0, queued=1)

@@ -218,6 +218,7 @@ def test_host_has_two_registered_domains(host: str, domain: str, private: str) -
 
 def test_remembered_hosts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(url, "HOSTS_REMEMBERED", 3)
+    url._domains.clear()
     for number in range(10):
         domains_of(f"h{number}.example")
         assert len(url._domains) <= 3

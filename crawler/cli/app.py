@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -17,7 +18,6 @@ from crawler.cli.questions import questions
 
 app = typer.Typer(
     name="linkmill",
-    help="Crawl politely, write down every link with its evidence, and ask who links to whom.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -26,12 +26,29 @@ for part in (configuring, crawling, fetching, questions):
     app.add_typer(part)
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"linkmill {version('linkmill')}")
+        raise typer.Exit
+
+
+@app.callback()
+def linkmill(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Crawl politely, write down every link with its evidence, and ask who links to whom."""
+
+
 def main() -> None:
     """Run the command named on the command line; exit with its code."""
     try:
         app(prog_name="linkmill")
     except SystemExit as ended:
-        # Typer ends with 1 where the reader of our output has gone (`| head`); nobody is left to tell, nothing is wrong.
+        # Typer makes it 1 where the reader of our output has gone (`| head`), though nothing is wrong.
         _leave(0 if isinstance(ended.__context__, BrokenPipeError) else ended.code)
     except Exception as error:
         fault = _fault(error)

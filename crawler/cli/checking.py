@@ -9,58 +9,99 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import typer
 
 from crawler import robots_policy
-from crawler.cli.logs import plain
+from crawler.cli.escapes import plain
 from crawler.dns import BlockedAddress, DnsFailure, Resolver
 from crawler.fetch import Fetcher
 from crawler.outcome import Failed, Fetched, Redirected
-from crawler.robots_policy import RobotsAnswer, RobotsState
+from crawler.robots_policy import RobotsAnswer, RobotsState, Verdict
 from crawler.scope import Scope
 from crawler.supervisor import open_network, resolve_seeds, robots_limits
-from crawler.url import host_of, normalise, origin_of, path_of
+from crawler.url import domains_of, host_of, normalise, origin_of, path_of
 
 if TYPE_CHECKING:
-    from config import Settings
+    from config import ScopeSettings, Settings
+
+NAMES_SHOWN: Final = 5
+"""Hosts or domains named; a list of thousands of seeds has as many."""
 
 
 async def check_crawl(settings: Settings, seeds: Sequence[str]) -> bool:
     """Print what became of every seed; return whether at least one may be crawled."""
     urls = resolve_seeds(seeds)
     scope = Scope(settings.scope, urls)
-    robots: dict[str, RobotsState | str] = {}
+    found: dict[str, Origin | str] = {}
     good = 0
     async with open_network(settings) as (resolver, fetcher):
         probe = _Probe(settings, resolver, fetcher)
         for url in urls:
             origin = origin_of(url)
-            if origin not in robots:
-                robots[origin] = await probe.robots_of(origin)
-            verdict, admitted = _verdict(url, scope, robots[origin], settings.politeness.robots)
+            if origin not in found:
+                found[origin] = await probe.look_at(origin)
+            verdict, admitted = _verdict(url, scope, found[origin], settings.politeness.robots)
             good += admitted
             typer.echo(plain(f"{url}: {verdict}"))
-    typer.echo(f"{good} of {len(urls)} seeds may be crawled; follow = {settings.scope.follow}")
+    typer.echo(f"{good} of {len(urls)} seeds may be crawled; {_reach(settings.scope, urls)}")
     return good > 0
 
 
-def _verdict(url: str, scope: Scope, robots: RobotsState | str, obey: bool) -> tuple[str, bool]:
+def _verdict(url: str, scope: Scope, found: Origin | str, obey: bool) -> tuple[str, bool]:
     """Say what would become of a seed, and whether it would be fetched."""
-    if isinstance(robots, str):
-        return robots, False
+    if isinstance(found, str):
+        return found, False
     left = scope.judge(url, 0)
     if left is not None:
         return f"left by the scope ({left})", False
-    about = f"robots.txt {robots.verdict} (HTTP {robots.status})"
-    if robots.rules.crawl_delay_s is not None:
-        about += f", Crawl-delay {robots.rules.crawl_delay_s:g}s"
-    if obey and robots.unreachable:
-        return f"robots.txt unreachable ({robots.reason}): nothing is fetched until it answers", False
-    if obey and not robots.rules.allowed(path_of(url)):
+    about = f"at {found.ip}, {about_robots(found.robots)}"
+    if obey and found.robots.unreachable:
+        return f"nothing is fetched until robots.txt answers; {about}", False
+    if obey and not found.robots.rules.allowed(path_of(url)):
         return f"disallowed by robots.txt; {about}", False
     return f"admitted; {about}", True
+
+
+def about_robots(robots: RobotsState) -> str:
+    """Return what is known of an origin's robots.txt."""
+    match robots.verdict:
+        case Verdict.RULES:
+            text = f"robots.txt read (HTTP {robots.status})"
+        case Verdict.ALLOW_ALL:
+            text = f"no robots.txt (HTTP {robots.status})"
+        case Verdict.DISALLOW_ALL:
+            text = f"robots.txt unreachable ({robots.reason or f'HTTP {robots.status}'})"
+    if robots.rules.crawl_delay_s is not None:
+        text += f", Crawl-delay {robots.rules.crawl_delay_s:g}s"
+    return text
+
+
+def _reach(settings: ScopeSettings, seeds: Sequence[str]) -> str:
+    """Say where links are followed to."""
+    hosts = list(dict.fromkeys(host_of(seed) for seed in seeds))
+    domains = list(dict.fromkeys(domains_of(host).domain_private for host in hosts))
+    where = {
+        "host": f"the hosts {_some(hosts)}",
+        "domain": f"the domains {_some(domains)}",
+        "any": "any host",
+        "listed": "what scope.include lists",
+    }
+    rules = ", ".join(f"scope.{name}" for name in ("include", "exclude") if getattr(settings, name))
+    return f"links are followed to {where[settings.follow]}" + (f", as {rules} let them" if rules else "")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more
+
+
+class Origin(NamedTuple):
+    """Where a seed's origin is, and what its robots.txt says."""
+
+    ip: str
+    robots: RobotsState
 
 
 class _Probe:
@@ -72,9 +113,9 @@ class _Probe:
         self._fetcher = fetcher
         self._limits = robots_limits(settings.fetch)
 
-    async def robots_of(self, origin: str) -> RobotsState | str:
-        """Return the robots.txt state of an origin, or the line that says why its host cannot be reached."""
-        url, hops = f"{origin}/robots.txt", 0
+    async def look_at(self, origin: str) -> Origin | str:
+        """Return address and robots.txt of an origin, or the line that says why its host cannot be reached."""
+        url, hops, ip = f"{origin}/robots.txt", 0, ""
         while True:
             answer = await self._resolver.resolve(host_of(url))
             match answer:
@@ -82,10 +123,11 @@ class _Probe:
                     return f"{host_of(url)} has no address: {detail}"
                 case BlockedAddress(addresses):
                     return f"{host_of(url)} is at {addresses[0]}, which network.allow_addresses does not allow"
+            ip = ip or answer.endpoint.ip
             outcome = await self._fetcher.fetch(url, answer.endpoint, limits=self._limits)
             target = normalise(outcome.location, url) if isinstance(outcome, Redirected) else None
             if target is None or not robots_policy.follows(hops):
-                return self._judge(outcome)
+                return Origin(ip, self._judge(outcome))
             url, hops = target, hops + 1
             await asyncio.sleep(self._settings.politeness.delay)
 

@@ -19,11 +19,13 @@ crawling = typer.Typer()
 
 NEXT: Final = {
     "exhausted": "next: `linkmill index {path}`",
-    "page limit": "to go on, raise crawl.max_pages and repeat the command; `linkmill index {path}` works on what is there",
-    "byte limit": "to go on, raise crawl.max_bytes and repeat the command; `linkmill index {path}` works on what is there",
+    "page limit": "next: `linkmill index {path}`, or raise crawl.max_pages and crawl on",
+    "byte limit": "next: `linkmill index {path}`, or raise crawl.max_bytes and crawl on",
 }
 """Stop reason to what the operator can do now; every other crawl goes on by itself when it is started again."""
 GOES_ON: Final = "`linkmill crawl {path}` goes on; `linkmill index {path}` works on what is there"
+
+CUT_SHORT: Final = "ended without a last word; `linkmill crawl` goes on"
 
 
 @crawling.command()
@@ -91,10 +93,10 @@ def _tell(report: Report, path: Path) -> None:
         f"run {report.run}: {report.reason} after {duration(snapshot.elapsed_s)}: {snapshot.pages:,} pages, "
         f"{snapshot.links:,} links, {size(snapshot.wire_bytes)}, {snapshot.queued:,} still queued"
     ]
-    for name in ("failed", "denied"):
-        if (found := by_class(snapshot.counters, f"{name}.")) != "none":
-            lines.append(f"{name}: {found}")
-    for line in (*lines, NEXT.get(report.reason, GOES_ON).format(path=path)):
+    faults = {name: by_class(snapshot.counters, f"{name}.") for name in ("failed", "denied")}
+    lines += [f"{name}: {found}" for name, found in faults.items() if found != "none"]
+    lines.append(NEXT.get(report.reason, GOES_ON).format(path=path))
+    for line in lines:
         typer.echo(line, err=True)
 
 
@@ -105,11 +107,14 @@ def status(
         Path | None, typer.Option("--data", help="Data directory, instead of a config file.", metavar="DIR")
     ] = None,
 ) -> None:
-    """Show the state of a crawl, running or not, as of its last commit."""
+    """Show the state of a crawl as of its last commit.
+
+    It may be running or not.
+    """
     if (path is None) == (data is None):
         raise typer.BadParameter("name a config file or --data DIR, one of the two", param_hint="CONFIG")
     import config as settings_of
-    from crawler.cli.logs import plain
+    from crawler.cli.escapes import plain
     from storage.errors import DataCorrupt
     from storage.status import read_status
 
@@ -126,7 +131,7 @@ def _status_lines(found: Status) -> list[tuple[str, str]]:
     from crawler.cli.progress import by_class, size
 
     totals, counters = found.totals, dict(found.counters)
-    state = found.stop_reason or ("running, or ended without a last word" if found.last_commit_at else "just started")
+    state = found.stop_reason or ("running" if found.held else CUT_SHORT)
     stored_bytes = found.pages.size_bytes + found.links.size_bytes
     resumed = f", resumed {found.starts - 1:,} times" if found.starts > 1 else ""
     return [

@@ -7,60 +7,77 @@ shown is what was stored.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-import uvloop
 
-import config as settings_of
-from config import Settings
-from crawler.cli.logs import plain
-from crawler.jobs import RobotsFetch
-from crawler.outcome import Failed, Outcome, Redirected, Request
-from crawler.supervisor import Crawl, resolve_seeds
-from storage.manifest import Manifest
-from storage.records import (
-    PAGE_COLUMNS,
-    AnchorSource,
-    CanonicalSource,
-    CharsetSource,
-    Failure,
-    Kind,
-    LinkRow,
-    Place,
-    RedirectKind,
-    Rel,
-    Robots,
-    Truncated,
-    Via,
-)
-from storage.segments import read_links, read_pages
+if TYPE_CHECKING:
+    from config import Settings
+    from crawler.jobs import RobotsFetch
+    from crawler.outcome import Outcome, Request
+    from crawler.robots_policy import RobotsState
+    from storage.records import LinkRow, PageRow
+
+    Answered = tuple[Request | RobotsFetch, Outcome]
 
 fetching = typer.Typer()
 
-ENUMS: Final[dict[str, type[IntEnum]]] = {
-    "via": Via,
-    "failure": Failure,
-    "redirect_kind": RedirectKind,
-    "charset_source": CharsetSource,
-    "canonical_source": CanonicalSource,
-    "truncated": Truncated,
+INTERNAL: Final = frozenset({"run", "fetch", "shard", "parser", "psl", "normaliser"})
+"""Columns that say nothing of the page."""
+NOTHING_SENT: Final = {
+    "dns": "its host has no address",
+    "blocked_address": "its host's address is not public, and network.allow_addresses or fetch.contact do not open it",
+    "robots": "robots.txt disallows it",
+    "robots_unreachable": "robots.txt could not be had, so nothing may be fetched",
 }
+"""Failure to why a page was not even asked for."""
 
 
 @fetching.command()
 def fetch(
-    url: Annotated[str, typer.Argument(help="The page to fetch.")],
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="Config file (TOML).")] = None,
+    url: Annotated[str, typer.Argument(help="The page to fetch.", metavar="URL")],
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Config file (TOML), else the defaults.", metavar="CONFIG")
+    ] = None,
 ) -> None:
-    """Fetch one page and show its robots verdict, outcome, headers, charset and every link as it would be stored."""
-    settings = settings_of.load(config) if config is not None else Settings()
+    """Fetch one page and explain it.
+
+    Shows the robots.txt verdict, outcome, header fields, charset and every link as it would be stored.
+    """
+    import uvloop
+
+    import config as settings_of
+
+    settings = settings_of.load(config) if config is not None else settings_of.Settings()
+    page_url = _page_url(url, settings, config)
     with tempfile.TemporaryDirectory(prefix="linkmill-") as folder:
         settings = _single(settings, Path(folder))
-        uvloop.run(Crawl(settings, resolve_seeds([url]), _show).run())
+        answers, robots = uvloop.run(_crawl(settings, page_url))
+        for job, outcome in answers:
+            _show(job, outcome)
+        _show_verdict(page_url, robots, settings.politeness.robots)
         _show_stored(Path(folder))
+
+
+def _page_url(text: str, settings: Settings, config: Path | None) -> str:
+    """Return the URL meant. Raises typer.BadParameter or ConfigError for one that cannot be fetched."""
+    from config import ConfigError
+    from config.combinations import seed_conflicts
+    from config.values import seed_url
+    from crawler.supervisor import resolve_seeds
+
+    try:
+        (url,) = resolve_seeds([seed_url(text)])
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not a URL of scheme http or https", param_hint="URL") from error
+    problems = [f"{config or 'no --config'}: {found.key}: {found.text}" for found in seed_conflicts(settings, [url])]
+    if problems:
+        raise ConfigError(problems)
+    return url
 
 
 def _single(settings: Settings, folder: Path) -> Settings:
@@ -71,52 +88,119 @@ def _single(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(update={"crawl": crawl, "scope": scope, "fetch": one})
 
 
+async def _crawl(settings: Settings, url: str) -> tuple[list[Answered], RobotsState | None]:
+    """Crawl the page; return every answer, in order, and what came of its origin's robots.txt."""
+    from crawler import robots_policy
+    from crawler.supervisor import Crawl
+    from crawler.url import origin_of
+    from storage.sqlite import CrawlStore
+
+    answers: list[Answered] = []
+    await Crawl(settings, [url], lambda job, outcome: answers.append((job, outcome))).run()
+    async with CrawlStore.open(settings.crawl.data_dir, compression_level=settings.storage.compression_level) as store:
+        rows = {row.origin: row for row in await store.load_robots()}
+    row = rows.get(origin_of(url))
+    return answers, None if row is None else robots_policy.restore(row, settings.fetch.product)
+
+
 def _show(job: Request | RobotsFetch, outcome: Outcome) -> None:
     """Print one answer with its header fields."""
-    match outcome:
-        case Failed(failure, detail, answer):
-            told = f"{failure.name.lower()}: {detail}"
-        case Redirected(answer, location):
-            told = f"HTTP {answer.status} to {location}"
-        case _:
-            answer = outcome.answer
-            told = f"HTTP {answer.status}, {len(outcome.body):,} bytes"
+    from crawler.cli.escapes import plain
+    from crawler.cli.logs import told
+    from crawler.jobs import RobotsFetch
+
     what = "robots.txt" if isinstance(job, RobotsFetch) else "page"
-    typer.echo(plain(f"{what} {job.url}: {told}"))
+    typer.echo(plain(f"{what} {job.url}: {told(outcome)}"))
+    answer = outcome.answer
     if answer is not None:
         typer.echo(plain(f"  from {answer.ip} in {answer.elapsed_s * 1000:.0f} ms, HTTP/{answer.http_version}"))
         for name, value in answer.headers:
             typer.echo(plain(f"  {name}: {value}"))
 
 
+def _show_verdict(url: str, robots: RobotsState | None, obey: bool) -> None:
+    """Print what robots.txt says about the page."""
+    from crawler.cli.checking import about_robots
+    from crawler.cli.escapes import plain
+    from crawler.url import path_of
+
+    if not obey:
+        verdict = "not asked, as politeness.robots is false"
+    elif robots is None:
+        verdict = "not asked"
+    else:
+        verdict = f"{'allowed' if robots.rules.allowed(path_of(url)) else 'disallowed'}; {about_robots(robots)}"
+    typer.echo(plain(f"robots verdict: {verdict}"))
+
+
 def _show_stored(folder: Path) -> None:
     """Print the page row and the links that the crawl stored."""
+    from crawler.cli.escapes import plain
+    from storage.manifest import Manifest
+    from storage.segments import read_links, read_pages
+
     with Manifest.open(folder) as manifest:
         pages = [row for segment in manifest.segments("pages") for row in read_pages(folder / segment.path)]
         links = [row for segment in manifest.segments("links") for _, row in read_links(folder / segment.path)]
     for page in pages:
-        typer.echo("stored page:")
-        for name in PAGE_COLUMNS:
-            value = getattr(page, name)
-            if value not in (None, "", 0, False):
-                typer.echo(plain(f"  {name}: {_named(name, value)}"))
+        for line in _page_lines(page):
+            typer.echo(plain(line))
     typer.echo(f"stored links: {len(links):,}")
     for row in links:
         typer.echo(plain(_link_line(row)))
 
 
+def _page_lines(page: PageRow) -> Iterator[str]:
+    from storage.records import PAGE_COLUMNS, Failure
+
+    why = NOTHING_SENT.get(Failure(page.failure or 0).name.lower())
+    if why is not None and page.status is None:
+        yield f"page {page.url}: nothing was sent: {why}"
+    yield "stored page:"
+    for name in PAGE_COLUMNS:
+        value = getattr(page, name)
+        if value not in (None, "", 0, False) and name not in INTERNAL:
+            yield f"  {name}: {_named(name, value)}"
+
+
 def _named(column: str, value: object) -> object:
-    """Return the name of a stored number where the column has names."""
+    """Return a stored value as people read it: names where the column has them, moments, rounded times."""
+    from storage.records import (
+        CanonicalSource,
+        CharsetSource,
+        Failure,
+        RedirectKind,
+        Robots,
+        RobotsSource,
+        Truncated,
+        Via,
+    )
+
+    enums: dict[str, type[IntEnum]] = {
+        "via": Via,
+        "failure": Failure,
+        "redirect_kind": RedirectKind,
+        "charset_source": CharsetSource,
+        "canonical_source": CanonicalSource,
+        "truncated": Truncated,
+    }
     if isinstance(value, bytes):
         return value.hex()
-    if column == "robots" and isinstance(value, int):
-        return ", ".join(bit.name.lower() for bit in Robots if value & bit and bit.name)
-    names = ENUMS.get(column)
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    if column == "fetched_at" and isinstance(value, int):
+        return datetime.fromtimestamp(value / 1e6, UTC).isoformat(timespec="milliseconds")
+    bits = {"robots": Robots, "robots_source": RobotsSource}.get(column)
+    if bits is not None and isinstance(value, int):
+        return ", ".join(bit.name.lower() for bit in bits if value & bit and bit.name)
+    names = enums.get(column)
     return names(value).name.lower() if names is not None and isinstance(value, int) else value
 
 
 def _link_line(row: LinkRow) -> str:
     """Return a link on one line: position, kind, place, rel, target, anchor, and what else it has."""
+    from storage.records import AnchorSource, Kind, Place, Rel
+
     rel = ",".join(bit.name.lower() for bit in Rel if row.rel & bit and bit.name) or "-"
     target = row.target + (f"#{row.fragment}" if row.fragment is not None else "")
     anchor = f'"{row.anchor}"' if row.anchor_source else "-"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from config import ConfigError
+from crawler.cli.escapes import plain
 from crawler.outcome import Failed, Fetched, Outcome, Redirected
 
 if TYPE_CHECKING:
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
     from crawler.supervisor import Watch
 
 LOGGER: Final = logging.getLogger("linkmill")
-_ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-
-
-def plain(text: str) -> str:
-    """Return `text` with control characters written as escapes."""
-    return text.translate(_ESCAPES)
 
 
 class _TextLines(logging.Formatter):
@@ -66,7 +61,7 @@ class _JsonLines(logging.Formatter):
 
 @contextmanager
 def open_log(settings: LogSettings) -> Iterator[logging.Logger]:
-    """Send Linkmill's log where the settings say, until the block ends. Raises ConfigError for a file it cannot open."""
+    """Send Linkmill's log where the settings say, until the block ends. Raises ConfigError for a bad file."""
     handler = _place(settings)
     handler.setFormatter(_JsonLines() if settings.format == "json" else _TextLines())
     LOGGER.setLevel(settings.level.upper())

@@ -19,18 +19,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from storage.export import Format, Rows, named, write
+from crawler.cli.escapes import plain, plain_lines
+from storage.asking import Format
+from storage.export import Rows, named, write
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-BIDI_AND_BREAKS: Final = (*range(0x200E, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0x061C, 0xFEFF)
-"""Line separators and marks that reorder text: they make a terminal show something else than what is there."""
-
-ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
-    code: f"\\u{code:04x}" for code in BIDI_AND_BREAKS
-}
-ESCAPES_IN_LINES: Final = {code: text for code, text in ESCAPES.items() if code not in (0x0A, 0x0D)}
 
 CELL_CHARACTERS: Final = 100
 """Longest cell of a table without a terminal, whose width is not known: beyond it the end is left out."""
@@ -44,14 +38,9 @@ class Destination(NamedTuple):
     raw: bool
 
 
-def clean(text: str) -> str:
-    """Return `text` with control, bidirectional and line-breaking characters written as escapes."""
-    return text.translate(ESCAPES)
-
-
 def note(text: str) -> None:
     """Tell the person at the terminal something that is not part of the answer."""
-    typer.echo(clean(text), err=True)
+    typer.echo(plain(text), err=True)
 
 
 def deliver(rows: Rows, columns: Sequence[str], to: Destination) -> int:
@@ -92,9 +81,9 @@ def shown_value(value: object) -> str:
         case datetime():
             return value.strftime("%Y-%m-%d %H:%M")
         case list():
-            return clean(" ".join(str(part) for part in value))
+            return plain(" ".join(str(part) for part in value))
         case _:
-            return clean(str(value))
+            return plain(str(value))
 
 
 def _draw(heads: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[bool]) -> None:
@@ -147,7 +136,7 @@ class _Terminal(io.BytesIO):
 
     def write(self, content: Buffer, /) -> int:
         text = bytes(content)
-        sys.stdout.write(text.decode("utf-8", "replace").translate(ESCAPES_IN_LINES))
+        sys.stdout.write(plain_lines(text.decode("utf-8", "replace")))
         return len(text)
 
 

@@ -28,6 +28,10 @@ OPENING_S: Final = 0.05
 """Between two looks whether the crawl has opened its data directory."""
 RATE_WINDOW: Final = 20
 """Snapshots over which rates are taken: ten seconds of the live display."""
+OF_THE_MOMENT: Final = frozenset({"pages_per_s", "links_per_s", "open", "hosts", "eta_s"})
+"""Fields that say nothing once a crawl has ended."""
+SPOKEN: Final = {"left.seen": "already known"}
+"""Counters whose name says too little."""
 STANDINGS: Final = {
     "due": "waiting for their delay",
     "held": "waiting for their address",
@@ -95,7 +99,8 @@ def eta_s(snapshot: Snapshot, pages_per_s: float, bytes_per_s: float) -> float |
 
 def by_class(counters: dict[str, int], *prefixes: str) -> str:
     """Return the counters under some prefixes as `name n, name n`, the largest first."""
-    found = [(n, name.partition(".")[2]) for name, n in counters.items() if name.startswith(prefixes) and n]
+    counted = [(n, name) for name, n in counters.items() if name.startswith(prefixes) and n]
+    found = [(n, SPOKEN.get(name, name.partition(".")[2])) for n, name in counted]
     return ", ".join(f"{name} {n:,}" for n, name in sorted(found, reverse=True)) or "none"
 
 
@@ -125,7 +130,10 @@ def line_fields(snapshot: Snapshot, rates: Rates) -> dict[str, object]:
     """Return the fields of one log line."""
     pages_s, links_s, bytes_s = rates.add(snapshot)
     left_s = eta_s(snapshot, pages_s, bytes_s)
-    failed = {k.partition(".")[2]: n for k, n in snapshot.counters.items() if k.startswith("failed.")}
+    failed, denied = (
+        {name.partition(".")[2]: n for name, n in snapshot.counters.items() if name.startswith(f"{kind}.")}
+        for kind in ("failed", "denied")
+    )
     return {
         "pages": snapshot.pages,
         "pages_per_s": round(pages_s, 1),
@@ -135,6 +143,7 @@ def line_fields(snapshot: Snapshot, rates: Rates) -> dict[str, object]:
         "open": snapshot.open,
         "hosts": snapshot.hosts,
         "failed": failed,
+        "denied": denied,
         "bytes": snapshot.wire_bytes,
         "elapsed_s": round(snapshot.elapsed_s, 1),
         "eta_s": None if left_s is None else round(left_s),
@@ -173,7 +182,8 @@ class Progress:
     def tell_end(self, report: Report) -> None:
         """Log how the crawl ended, with its last figures."""
         if not self._live:
-            fields = {} if report.snapshot is None else line_fields(report.snapshot, Rates(1))
+            last = {} if report.snapshot is None else line_fields(report.snapshot, Rates(1))
+            fields = {name: value for name, value in last.items() if name not in OF_THE_MOMENT}
             self._log.info("ended", extra={"fields": {"run": report.run, "reason": report.reason, **fields}})
 
     def _write(self, snapshot: Snapshot, rates: Rates) -> None:
@@ -185,12 +195,17 @@ async def _repeating(
     crawl: Crawl, period_s: float, rates: Rates, show: Callable[[Snapshot, Rates], None]
 ) -> AsyncIterator[None]:
     async def repeat() -> None:
-        while (snapshot := crawl.snapshot()) is None:
-            await asyncio.sleep(OPENING_S)
-        rates.add(snapshot)  # what a resumed crawl has from earlier is no rate
+        opening = True
         while True:
-            await asyncio.sleep(period_s)
-            show(crawl.snapshot() or snapshot, rates)
+            await asyncio.sleep(OPENING_S if opening else period_s)
+            snapshot = crawl.snapshot()
+            if snapshot is None:
+                continue
+            if opening:
+                rates.add(snapshot)  # so that what a resumed crawl brings along is no rate
+                opening = False
+            else:
+                show(snapshot, rates)
 
     task = asyncio.ensure_future(repeat())
     try:

@@ -8,21 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple
 
-import orjson
 import typer
 
-import config as settings_of
-from config import Settings
-from crawler.cli.output import Destination, clean, deliver, note, show_rows, shown_value
-from crawler.cli.target import TargetUnclear, name_hosts, read_target
-from storage.cursor import CursorRefused
-from storage.export import Format, label
-from storage.index.build import Limits
-from storage.index.publish import build_index
-from storage.query import HYPERLINKS, STATES, Answer, Filters, Index, Mode, Page, Scope, Summary, Target
+from storage.asking import HYPERLINKS, STATES, Filters, Format, Mode, Page, Scope, Target
 from storage.records import Kind
+
+if TYPE_CHECKING:
+    from crawler.cli.output import Destination
+    from storage.query import Answer, Index, Summary
 
 questions = typer.Typer()
 
@@ -44,26 +39,26 @@ class Question(NamedTuple):
 LISTS: Final = (
     Question(
         "backlinks",
-        "List the links that lead to TARGET, each with its page and its evidence.",
-        Index.backlinks,
+        "List the links that lead to TARGET. Each comes with its page and its evidence.",
+        lambda opened, *asked: opened.backlinks(*asked),
         ("source_url", "target", "anchor", "kind", "nofollow", "place", "scope", "state", "first_seen"),
     ),
     Question(
         "domains",
-        "List the domains that link to TARGET, those with most links first.",
-        Index.domains,
+        "List the domains that link to TARGET. Those with most links come first.",
+        lambda opened, *asked: opened.domains(*asked),
         ("source_domain", "links", "pages", "hosts", "follow", "nofollow", "first_seen", "last_seen"),
     ),
     Question(
         "anchors",
-        "List the anchors of the links to TARGET, those used most first.",
-        Index.anchors,
+        "List the anchors of the links to TARGET. Those used most come first.",
+        lambda opened, *asked: opened.anchors(*asked),
         ("anchor", "links", "pages", "domains", "follow", "nofollow", "first_seen", "last_seen"),
     ),
     Question(
         "outlinks",
         "List the links that TARGET itself has, page by page.",
-        Index.outlinks,
+        lambda opened, *asked: opened.outlinks(*asked),
         ("source_url", "target", "target_status", "anchor", "kind", "nofollow", "place", "scope", "state"),
         "from",
     ),
@@ -73,23 +68,35 @@ ConfigPath = Annotated[Path, typer.Argument(help="Config file (TOML).", metavar=
 Subject = Annotated[
     str, typer.Argument(help="URL, URL prefix, host or domain; international names are fine.", metavar="TARGET")
 ]
-DataDir = Annotated[Path | None, typer.Option("--data", help="Data directory.", show_default="./linkmill-data")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Config file that names the data directory.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data directory.  [default: ./linkmill-data]")
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="CONFIG", help="Config file (TOML) that names the data directory."),
+]
 ModeOption = Annotated[
     Literal["auto", "url", "prefix", "host", "domain"],
     typer.Option(help="What TARGET is; auto: a URL with a scheme or path, else a registered domain, else a host."),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the answer.")]
 LimitOption = Annotated[
-    int | None, typer.Option(min=0, help=f"Rows at most, 0 for all. Default: {TABLE_ROWS} in a table, else all.")
+    int | None,
+    typer.Option(min=0, metavar="N", help=f"Rows at most, 0 for all.  [default: {TABLE_ROWS} in a table, else all]"),
 ]
-CursorOption = Annotated[str | None, typer.Option(help="Go on where an answer stopped: the text it ended with.")]
-OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of standard output.")]
+CursorOption = Annotated[
+    str | None, typer.Option(metavar="CURSOR", help="Go on where an answer stopped: the text it ended with.")
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write instead of standard output.")
+]
 RawOption = Annotated[bool, typer.Option("--raw", help="CSV: leave cells alone that a spreadsheet would compute.")]
 KindOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--kind", help="Kind of link (a, link-canonical, embed, ..., all); may be repeated. Default: a, area."
+        "--kind",
+        metavar="KIND",
+        help="Kind of link (a, link-canonical, embed, ..., all); may be repeated.  [default: a, area]",
     ),
 ]
 ScopeOption = Annotated[
@@ -108,7 +115,15 @@ FollowOption = Annotated[
 
 @questions.command()
 def index(path: ConfigPath) -> None:
-    """Build the index of everything crawled so far and publish it; may run beside a crawl."""
+    """Build the index of everything crawled so far, and publish it.
+
+    This may run beside a crawl.
+    """
+    import config as settings_of
+    from crawler.cli.target import name_hosts
+    from storage.index.build import Limits
+    from storage.index.publish import build_index
+
     settings = settings_of.load(path)
     limits = Limits(settings.storage.index_memory, settings.storage.index_threads)
     built = build_index(settings.crawl.data_dir, name_hosts, limits)
@@ -128,7 +143,12 @@ def summary(
     mode: ModeOption = "auto",
     form: Annotated[Literal["table", "jsonl"], typer.Option("--format", "-f", help="How to write it.")] = "table",
 ) -> None:
-    """Count who links to TARGET, with the domains and anchors behind most of the links."""
+    """Count who links to TARGET.
+
+    The domains and anchors behind most of the links are named.
+    """
+    from crawler.cli.output import note
+
     with _opened(data, config) as opened:
         subject = _target(opened, target, mode, "to")
         found = opened.summary(subject)
@@ -159,6 +179,8 @@ def _add(question: Question) -> None:
         output: OutputOption = None,
         raw: RawOption = False,
     ) -> None:
+        from crawler.cli.output import Destination
+
         filters = _filters(kind, scope, state, follow)
         page = Page(_rows(limit, form), cursor)
         with _opened(data, config) as opened:
@@ -173,6 +195,9 @@ for _question in LISTS:
 
 
 def _answer(opened: Index, question: Question, asked: tuple[Target, Filters, Page], to: Destination) -> None:
+    from crawler.cli.output import deliver, note
+    from storage.cursor import CursorRefused
+
     try:
         rows = question.ask(opened, *asked)
     except CursorRefused as error:
@@ -189,13 +214,19 @@ def _opened(data: Path | None, config: Path | None) -> Iterator[Index]:
     """Open the index of the data directory that the options name."""
     if data is not None and config is not None:
         raise typer.BadParameter("give either --data or --config", param_hint="--data")
-    settings = settings_of.load(config) if config is not None else Settings()
+    import config as settings_of
+    from storage.index.build import Limits
+    from storage.query import Index
+
+    settings = settings_of.load(config) if config is not None else settings_of.Settings()
     limits = Limits(settings.storage.index_memory, settings.storage.index_threads)
     with Index.open(data or settings.crawl.data_dir, limits) as opened:
         yield opened
 
 
 def _target(opened: Index, text: str, mode: str, direction: str) -> Target:
+    from crawler.cli.target import TargetUnclear, read_target
+
     counted = opened.links_to if direction == "to" else opened.links_from
     try:
         return read_target(text, None if mode == "auto" else Mode(mode), lambda found: counted(found) > 0)
@@ -214,9 +245,9 @@ def _filters(kinds: list[str] | None, scope: Scope, state: str, follow: bool | N
 
 def _kinds_of(name: str) -> list[Kind]:
     """Return the kinds that one --kind names."""
-    found = [kind for kind in Kind if name in ("all", label(kind))]
+    found = [kind for kind in Kind if name in ("all", kind.label)]
     if not found:
-        names = ", ".join(label(kind) for kind in Kind)
+        names = ", ".join(kind.label for kind in Kind)
         raise typer.BadParameter(f"{name!r} is none of all, {names}", param_hint="--kind")
     return found
 
@@ -237,13 +268,18 @@ def _about_nothing(opened: Index, subject: Target, direction: Literal["to", "fro
 
 
 def _print_json(found: Summary) -> None:
+    import orjson
+
     lists = {"domains": found.domains, "anchors": found.anchors}
     row = found.figures.to_pylist()[0] | {name: table.to_pylist() for name, table in lists.items()}
     typer.echo(orjson.dumps(row, option=orjson.OPT_UTC_Z))
 
 
 def _print_summary(found: Summary, subject: Target) -> None:
-    typer.echo(clean(f"{subject.mode.value} {subject.name}"))
+    from crawler.cli.escapes import plain
+    from crawler.cli.output import show_rows, shown_value
+
+    typer.echo(plain(f"{subject.mode.value} {subject.name}"))
     for name, value in found.figures.to_pylist()[0].items():
         if name != "name" and value is not None:
             typer.echo(f"  {name.replace('_', ' '):<14} {shown_value(value)}")

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 
 from crawler.url import domains_of, host_of, normalise, path_of
-from storage.index.policy import HOST_DOMAINS
-from storage.query import Mode, Target
+from storage.asking import Mode, Target
+from storage.index.inputs import HOST_DOMAINS
 
 
 class TargetUnclear(Exception):
@@ -34,7 +34,7 @@ def reversed_host(host: str) -> str:
 
 
 def name_hosts(hosts: Sequence[str]) -> pa.Table:
-    """Return the rows of `policy.HOST_DOMAINS` for some hosts."""
+    """Return the rows of `inputs.HOST_DOMAINS` for some hosts."""
     domains = [domains_of(host) for host in hosts]
     columns = [
         hosts,

@@ -14,7 +14,7 @@ from typing import Final
 from crawler.extract import head
 from crawler.extract.elements import READERS, Reading, readers_of
 from crawler.extract.page import ExtractSettings, Page
-from crawler.extract.place import Ancestors
+from crawler.extract.place import PARTS, Ancestors
 from crawler.extract.rel import rel_bits
 from crawler.extract.rows import Rows, count_links
 from crawler.extract.tree import TAGS, Node, parse
@@ -24,7 +24,8 @@ from crawler.url import Resolver, host_of
 from storage.records import Kind, LinkRow, Place
 
 _BASE: Final = TAGS["base"]
-_WANTED: Final = frozenset(READERS) | INNER | {_BASE}
+_A: Final = TAGS["a"]
+_WANTED: Final = frozenset(READERS) | INNER | PARTS | {_BASE}
 
 
 def extract(
@@ -42,17 +43,19 @@ def extract(
     root = parser.root
     assert root is not None  # a document without any markup still has <html>
     found = wanted_elements(root)
+    others = [pair for pair in found if pair[0] != _A]
     head.read_language(page, root)
-    head.read_base(page, [node for tag, node in found if tag == _BASE], page_url)
+    head.read_base(page, [node for tag, node in others if tag == _BASE], page_url)
     base_url = page.base or page_url
     rows = Rows(page, Resolver(base_url, page_url, query_codec(encoding)), settings)
-    ancestors = Ancestors(parser)
-    words = WordReader(root, [pair for pair in found if pair[0] in INNER], ancestors, settings)
-    reading = Reading(page, base_url, rows, words, ancestors, settings)
+    ancestors = Ancestors(root, [pair for pair in others if pair[0] in PARTS])
+    words = WordReader(root, [pair for pair in others if pair[0] in INNER], ancestors, settings)
+    reading = Reading(page, base_url, rows, words, ancestors.place, settings)
     readers = readers_of(settings.kinds)
     for tag, node in found:
-        if tag in readers:
-            readers[tag](reading, node)
+        read = readers.get(tag)
+        if read is not None:
+            read(reading, node)
     rows.finish()
     count_links(page, host_of(page_url))
     return page

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from selectolax.lexbor import LexborHTMLParser
-
-from crawler.extract.tree import TAGS, Node
+from crawler.extract.tree import TAGS, Node, with_role
 from storage.records import Place
 
 _A: Final = TAGS["a"]
@@ -18,6 +16,8 @@ _OTHER: Final = int(Place.OTHER)
 
 _BY_TAG: Final = {TAGS[place.name.lower()]: int(place) for place in Place if place is not Place.OTHER}
 """Every place but OTHER is the name of an element."""
+
+PARTS: Final = frozenset(_BY_TAG)
 
 _BY_ROLE: Final = {
     "banner": int(Place.HEADER),
@@ -37,32 +37,43 @@ _NO_PLACE: Final = frozenset({"none", "presentation"})
 
 
 class Ancestors:
-    """Finds what is around the elements of one page; the keys of its tables are `mem_id`s."""
+    """Finds what is around the elements of one page; the keys of its tables are `mem_id`s.
 
-    __slots__ = ("_anchors", "_places", "_transparent")
+    `parts` are the page's elements with a tag of PARTS: knowing them before the first look up the tree leaves one
+    table to ask at each step, 0.13 us instead of 0.22.
+    """
 
-    def __init__(self, parser: LexborHTMLParser) -> None:
+    __slots__ = ("_anchors", "_places")
+
+    def __init__(self, root: Node, parts: list[tuple[int, Node]]) -> None:
         self._anchors: dict[int, int] = {}
-        self._places: dict[int, int] = {}
-        self._transparent: set[int] = set()
-        for node in parser.css("[role]"):
+        self._places = {node.mem_id: _BY_TAG[tag] for tag, node in parts}
+        for node in with_role(root):
             self._note_role(node)
+        self._places.setdefault(root.mem_id, _OTHER)
 
     def _note_role(self, node: Node) -> None:
         """Let the first known token of `role` decide, instead of the element."""
         for token in (node.attributes.get("role") or "").lower().split():
             if token in _NO_PLACE:
-                self._transparent.add(node.mem_id)
+                self._places.pop(node.mem_id, None)
                 return
             if token in _BY_ROLE:
                 self._places[node.mem_id] = _BY_ROLE[token]
                 return
 
     def place(self, node: Node) -> int:
-        """Return the part of the page that holds `node`."""
+        """Return the part of the page that holds `node`, which is not the root."""
+        parent = node.parent
+        assert parent is not None
+        key = parent.mem_id
+        found = self._places.get(key)
+        return self._climb(parent, key) if found is None else found
+
+    def _climb(self, node: Node, key: int) -> int:
+        """Look further up, and note what was found for every element on the way."""
         places = self._places
-        path: list[int] = []
-        found: int | None = _OTHER
+        path = [key]
         parent = node.parent
         while parent is not None:
             key = parent.mem_id
@@ -70,11 +81,8 @@ class Ancestors:
             if found is not None:
                 break
             path.append(key)
-            found = _BY_TAG.get(parent.tag_id)
-            if found is not None and key not in self._transparent:
-                break
             parent = parent.parent
-        if found is None or parent is None:
+        else:
             found = _OTHER
         for key in path:
             places[key] = found
@@ -82,12 +90,13 @@ class Ancestors:
 
     def anchor(self, node: Node) -> int:
         """Return the `mem_id` of the <a> around `node`, 0 where there is none."""
+        anchors = self._anchors
         path: list[int] = []
         found: int | None = 0
         parent = node.parent
         while parent is not None:
             key = parent.mem_id
-            found = self._anchors.get(key)
+            found = anchors.get(key)
             if found is not None:
                 break
             path.append(key)
@@ -97,5 +106,5 @@ class Ancestors:
             parent = parent.parent
         found = found or 0
         for key in path:
-            self._anchors[key] = found
+            anchors[key] = found
         return found

@@ -58,12 +58,12 @@ def rel_bits(value: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def kind_of_link(rel: str, mime: str) -> Kind:
+def kind_of_link(rel: str, mime: str) -> int:
     """Return the kind of a <link> by its rel and type attributes."""
     found = set(tokens(rel))
     for token, kind in _KINDS.items():
         if token in found:
             if kind is Kind.LINK_ALTERNATE and mime.partition(";")[0].strip().lower() in FEED_TYPES:
-                return Kind.FEED
-            return kind
-    return Kind.LINK_OTHER
+                return int(Kind.FEED)
+            return int(kind)
+    return int(Kind.LINK_OTHER)

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from crawler.extract.page import ExtractSettings, Page
-from crawler.url import Refusal, Resolver, Target, domains_of
+from crawler.url import Parts, Refusal, Resolver, domains_of
 from storage.records import LinkRow, Rel
 
 if TYPE_CHECKING:
@@ -25,32 +25,40 @@ _new = tuple.__new__
 Edge = tuple[int, int, int, str | None]
 """kind, rel, place, hreflang."""
 
+_Key = tuple[str, int, int, str, int]
+"""What makes two links the same: URL, kind, rel, anchor, place."""
+
 
 class Rows:
     """Collects the links of one page in document order."""
 
-    __slots__ = ("_kinds", "_max", "_page", "_repeats", "_rows", "_seen", "full", "resolve")
+    __slots__ = ("_first", "_kinds", "_max", "_page", "_repeats", "_rows", "_variants", "full", "known", "parts")
 
     def __init__(self, page: Page, resolver: Resolver, settings: ExtractSettings) -> None:
         self._page = page
         self._rows = page.links
-        self.resolve = resolver.resolve
+        self.known = resolver.known
+        self.parts = resolver.parts
         self._kinds = settings.kinds
         self._max = settings.max_links
         self.full = len(self._rows) >= self._max
-        self._seen: dict[tuple[str, int, int, str, int], int] = {}
+        self._first: dict[str, int] = {}
+        """Position of the first row of every URL."""
+        self._variants: dict[_Key, int] = {}
+        """Positions of its further rows."""
         self._repeats: dict[int, int] = {}
 
-    def target(self, href: str, kind: int) -> Target | None:
+    def target(self, href: str, kind: int) -> Parts | None:
         """Resolve an href; None when its kind is not wanted, or when it is no link, which is counted."""
         if self._kinds and kind not in self._kinds:
             return None
         # Images in place of URLs are not resolved: hashing one of 100 KB costs 100 us.
-        target = Refusal.OTHER_SCHEME if href.startswith("data:") else self.resolve(href)
-        if isinstance(target, Refusal):
-            self.refuse(target)
-            return None
-        return target
+        target = Refusal.OTHER_SCHEME if href.startswith("data:") else self.known.get(href) or self.parts(href)
+        # Asking for the Refusal instead takes 0.07 us longer: an enum has its own instance check.
+        if isinstance(target, tuple):
+            return target
+        self.refuse(target)
+        return None
 
     def refuse(self, refusal: Refusal) -> None:
         """Count an href that is no link."""
@@ -61,24 +69,37 @@ class Rows:
         else:
             self._page.bad_href += 1
 
-    def add(self, target: Target, edge: Edge, words: Words) -> None:
+    def add(self, target: Parts, edge: Edge, words: Words) -> None:
         """Store a link, or count it as a repeat or as dropped."""
         url, host, fragment = target
         kind, rel, place, hreflang = edge
-        anchor, source, was_cut, image, before, after = words
-        key = (url, kind, rel, anchor, place)
-        position = len(self._rows)
-        first = self._seen.setdefault(key, position)
-        if first != position:
-            self._repeats[first] = self._repeats.get(first, 0) + 1
-        elif self.full:
-            del self._seen[key]
+        anchor, source, cut, image, before, after = words
+        rows = self._rows
+        position = len(rows)
+        # Most URLs stand on a page once: 0.1 us for the URL alone, against 0.25 for a key of five values.
+        first = self._first.get(url)
+        if first is None:
+            if not self.full:
+                self._first[url] = position
+        elif self._is_repeat(first, (url, kind, rel, anchor, place)):
+            return
+        if self.full:
             self.drop()
-        else:
-            leads = (url, host, fragment, kind, rel)
-            says = (anchor, source, was_cut, image, place, position, 0, before, after, hreflang)
-            self._rows.append(_new(LinkRow, leads + says))
-            self.full = position + 1 >= self._max
+            return
+        row = (url, host, fragment, kind, rel, anchor, source, cut, image, place, position, 0, before, after, hreflang)
+        rows.append(_new(LinkRow, row))
+        self.full = position + 1 >= self._max
+
+    def _is_repeat(self, first: int, key: _Key) -> bool:
+        """Count a link like one of the rows of its URL; note it as a further variant if it is to be a row."""
+        row = self._rows[first]
+        if key != (row[0], row[3], row[4], row[5], row[9]):
+            position = len(self._rows)
+            first = self._variants.get(key, position) if self.full else self._variants.setdefault(key, position)
+            if first == position:
+                return False
+        self._repeats[first] = self._repeats.get(first, 0) + 1
+        return True
 
     def drop(self) -> None:
         """Count a link that finds the page full."""
@@ -93,14 +114,15 @@ class Rows:
 
 def count_links(page: Page, page_host: str) -> None:
     """Count the rows by where they lead, seen from the page's registered domain, and those with nofollow."""
-    own = domains_of(page_host).domain
+    own = domains_of(page_host)[0]
     external: set[str] = set()
     for host, rows in Counter(map(itemgetter(1), page.links)).items():
-        domain = domains_of(host).domain
+        domain = domains_of(host)[0]
         if domain == own:
             page.internal += rows
         else:
             page.external += rows
             external.add(domain)
     page.external_domains = len(external)
-    page.nofollow = sum(1 for row in page.links if row[4] & _NOFOLLOW)
+    # In C, 2 us for 60 links against 5.
+    page.nofollow = sum(map(_NOFOLLOW.__and__, map(itemgetter(4), page.links))) // _NOFOLLOW

@@ -16,12 +16,12 @@ import duckdb
 import pyarrow as pa
 
 from storage.errors import StorageError
-from storage.index.policy import HOST_DOMAINS, KINDS, POLICY
+from storage.index.inputs import HOST_DOMAINS, KINDS, POLICY
 from storage.schemas import LINKS, PAGES
 from storage.statements import text_of
 
 NameHosts = Callable[[Sequence[str]], pa.Table]
-"""Hosts in, rows of `policy.HOST_DOMAINS` out, one for each."""
+"""Hosts in, rows of `inputs.HOST_DOMAINS` out, one for each."""
 
 STAGES: Final = ("visits", "latest", "finals", "repeated", "effects", "histories", "replaced")
 """Tables of the scratch database, in the order they need each other."""

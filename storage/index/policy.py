@@ -1,15 +1,13 @@
 """What the index takes each kind of link and each directive for.
 
-Rule: the statements of a build name these through the tables `kinds` and `policy`, never by number.
+Rule: the statements of a build name these through the tables of `storage.index.inputs`, never by number.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-import pyarrow as pa
-
-from storage.records import Kind, Rel, Robots
+from storage.records import Kind, Rel
 
 HYPERLINK: Final = "hyperlink"
 INDIRECT: Final = "indirect"
@@ -48,30 +46,3 @@ NOFOLLOW_RELS: Final = Rel.NOFOLLOW | Rel.UGC | Rel.SPONSORED
 
 MAX_HOPS: Final = 10
 """Redirects and canonicals followed from a target: as many redirects as Googlebot follows."""
-
-KINDS: Final = pa.table(
-    {
-        "kind": pa.array([int(kind) for kind in Kind], pa.uint8()),
-        "role": pa.array([ROLES[kind] for kind in Kind], pa.string()),
-        "single": pa.array([kind in SINGLE for kind in Kind], pa.bool_()),
-    }
-)
-
-POLICY: Final = pa.table(
-    {
-        "nofollow_rels": pa.array([int(NOFOLLOW_RELS)], pa.uint16()),
-        "nofollow": pa.array([int(Robots.NOFOLLOW)], pa.uint16()),
-        "noindex": pa.array([int(Robots.NOINDEX)], pa.uint16()),
-        "max_hops": pa.array([MAX_HOPS], pa.int32()),
-    }
-)
-
-HOST_DOMAINS: Final = pa.schema(
-    [
-        pa.field("host", pa.string(), nullable=False),
-        pa.field("domain", pa.string(), nullable=False),
-        pa.field("domain_private", pa.string(), nullable=False),
-        pa.field("reversed_host", pa.string(), nullable=False),
-    ]
-)
-"""What the caller of a build computes for each host: its registered domains, and its labels from the last one."""
