@@ -12,7 +12,7 @@ from typing import Final
 
 from crawler.frontier import Frontier
 from crawler.jobs import Discovery
-from crawler.scope import FOLLOWED_KINDS, Budget, Left, Scope
+from crawler.scope import COUNTER_OF, FOLLOWED_KINDS, Budget, Left, Scope
 from crawler.seen import Seen
 from crawler.url import fingerprint
 from storage.records import Kind, LinkRow, QueueRow, Rel, Via
@@ -37,28 +37,34 @@ class Admission:
         self, links: Sequence[LinkRow], how: Discovery, counters: Counter[str], now: float
     ) -> Iterator[tuple[QueueRow, int]]:
         """Yield (queue row, fingerprint) of every link to follow; `how.via` says how plain links were found."""
-        for link in links:
-            kind = link[3]
+        known, skipped_rels = self._seen.known, self._skipped_rels
+        judged, admitted = "", False
+        left: Left | None
+        for url, host, _, kind, rel, *_ in links:
             if kind not in _FOLLOWED:
-                left: Left | None = Left.KIND
-            elif link[4] & self._skipped_rels:
+                left = Left.KIND
+            elif rel & skipped_rels:
                 left = Left.NOFOLLOW
-            elif not self._scope.admits_host(link[1]):
-                left = Left.OUT_OF_SCOPE
             else:
-                mark = fingerprint(link[0])
-                left = Left.SEEN if mark in self._seen else self._refuse(link[0], link[1], how.depth)
-                if left is None:
-                    yield self._take_in(link[0], link[1], mark, how._replace(via=_VIA[kind]), now), mark
-                    continue
-            counters[f"left.{left}"] += 1
+                if host != judged:  # most links of a page stand beside others to the same host
+                    judged, admitted = host, self._scope.admits_host(host)
+                if not admitted:
+                    left = Left.OUT_OF_SCOPE
+                elif (mark := fingerprint(url)) in known:
+                    left = Left.SEEN
+                else:
+                    left = self._refuse(url, host, how.depth)
+                    if left is None:
+                        yield self._take_in(url, host, mark, how._replace(via=_VIA[kind]), now), mark
+                        continue
+            counters[COUNTER_OF[left]] += 1
 
     def admit_seed(self, url: str, host: str, counters: Counter[str], now: float) -> tuple[QueueRow, int] | None:
         """Return the queue row of a seed, or None, counted, when it is known or the rules leave it."""
         mark = fingerprint(url)
-        left = Left.SEEN if mark in self._seen else self._refuse(url, host, 0)
+        left: Left | None = Left.SEEN if mark in self._seen.known else self._refuse(url, host, 0)
         if left is not None:
-            counters[f"left.{left}"] += 1
+            counters[COUNTER_OF[left]] += 1
             return None
         return self._take_in(url, host, mark, Discovery(0, Via.SEED, 0, None), now), mark
 

@@ -7,20 +7,18 @@ The store keeps the same fingerprints as chunks and gives them back when a crawl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 
 class Seen:
-    """A set of URL fingerprints (xxh3_64)."""
+    """A set of URL fingerprints (xxh3_64); `known` is asked for every link and only read."""
 
     def __init__(self, fingerprints: Iterable[int] = ()) -> None:
         self._known = set(fingerprints)
+        self.known: Container[int] = self._known
 
     def __len__(self) -> int:
         return len(self._known)
-
-    def __contains__(self, fingerprint: int) -> bool:
-        return fingerprint in self._known
 
     def add(self, fingerprint: int) -> bool:
         """Remember a fingerprint; return whether it is new."""

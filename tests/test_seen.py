@@ -23,12 +23,12 @@ def test_fingerprint_is_new_exactly_once(fingerprints: list[int]) -> None:
     new = [seen.add(one) for one in fingerprints]
     assert sum(new) == len(seen) == len(set(fingerprints))
     assert new == [one not in fingerprints[:at] for at, one in enumerate(fingerprints)]
-    assert all(one in seen for one in fingerprints)
+    assert all(one in seen.known for one in fingerprints)
 
 
 def test_fingerprint_that_was_not_added_is_not_seen() -> None:
     seen = Seen([1])
-    assert 2 not in seen
+    assert 2 not in seen.known
     assert seen.add(2)
 
 

@@ -107,6 +107,20 @@ ENCODINGS: Final = (
 """Dealt out to the hosts in turn."""
 
 
+def _mostly_utf_8() -> tuple[Encoding, ...]:
+    """Return what 20 hosts of a benchmark are dealt: one is not in UTF-8.
+
+    98.5 % of the web's sites are in UTF-8 (W3Techs, January 2025), and about half are in English.
+    """
+    languages = "en de en fr en ru en ja en de en fr en ru en ja en de en".split()
+    places = (_H, _M, _H, _H)
+    utf_8 = [Encoding("utf-8", "utf-8", "utf-8", places[at % 4], language) for at, language in enumerate(languages)]
+    return (*utf_8, Encoding("windows-1252", "windows-1252", "iso-8859-1", _H, "fr"))
+
+
+ENCODINGS_PLAIN: Final = _mostly_utf_8()
+
+
 class Site:
     """One host: the paths of its pages by number, and how each answers."""
 
@@ -116,7 +130,8 @@ class Site:
         self.domain = _domain(spec, number)
         self.name = f"h{number:04d}.{self.domain}"
         self.root = f"http://{self.name}"
-        self.encoding = ENCODINGS[(number + spec.seed) % len(ENCODINGS)]
+        encodings = ENCODINGS if spec.faults.odd_charsets else ENCODINGS_PLAIN
+        self.encoding = encodings[(number + spec.seed) % len(encodings)]
         kinds = ROBOTS_ODD if spec.faults.odd_robots else ROBOTS_PLAIN
         self.robots = kinds[(number * 3 + spec.seed) % len(kinds)]
         self.paths = ["/"] + [_path(rng, page) for page in range(1, spec.pages_per_host)]

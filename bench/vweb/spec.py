@@ -54,12 +54,14 @@ class Faults:
     """The connection closes after half of the announced body."""
     odd_robots: bool = True
     """Robots.txt of all kinds; otherwise only absent, open and with some paths disallowed."""
+    odd_charsets: bool = True
+    """Every encoding in about equal parts; otherwise UTF-8 but for one host in 20."""
     retry_after_s: int = 1
     slow_s: float = 0.5
     crawl_delay_s: float = 0.2
 
 
-NO_FAULTS: Final = Faults(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, odd_robots=False)
+NO_FAULTS: Final = Faults(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, odd_robots=False, odd_charsets=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,8 +177,17 @@ def _read_urls(reading: Reading, node: Node, attributes: Attributes, urls: _Urls
 
 
 def _reader_of(urls: _Urls) -> Callable[[Reading, Node], None]:
+    kind, first, words = urls.kind, urls.urls[0], urls.words
+    others = frozenset(urls.urls[1:]) | ({"srcset"} if urls.srcset else frozenset())
+
     def read(reading: Reading, node: Node) -> None:
-        _read_urls(reading, node, node.attributes, urls)
+        attributes = node.attributes
+        href = attributes.get(first)
+        if href is None or not others.isdisjoint(attributes):
+            _read_urls(reading, node, attributes, urls)
+        elif (target := reading.rows.target(href, kind)) is not None:  # nearly all: half the time of the general way
+            said = reading.words.of_attributes(attributes, words) if words else NO_WORDS
+            reading.rows.add(target, (kind, 0, reading.place(node), None), said)
 
     return read
 
