@@ -119,8 +119,8 @@ class Frontier:
         self._push(host, row, 0.0, now)
         return row
 
-    def retry(self, request: Request, due_at: float, now: float) -> QueueRow:
-        """Queue a request again for `due_at` and return its new row for the store."""
+    def retry(self, request: Request, due_at: float, now: float, *, counted: bool = True) -> QueueRow:
+        """Queue a request again for `due_at` and return its new row for the store; `counted` as one of its tries."""
         row = QueueRow(
             request.host_id,
             next(self._seqs),
@@ -129,7 +129,7 @@ class Frontier:
             request.via,
             request.discovered_from,
             request.discovered_at,
-            request.tries + 1,
+            request.tries + counted,
             request.hops,
             due_at + self.utc_offset,
         )
@@ -316,10 +316,10 @@ class Frontier:
         host.endpoints, host.resolved_until, host.refused = (), max(until, now + 1.0), failure
         self._wake(host, now)
 
-    def unresolved(self, host_id: int, now: float) -> Request | RobotsFetch | None:
+    def unresolved(self, host_id: int, outcome: Failed, now: float) -> Request | RobotsFetch | None:
         """Learn that the host's name has no answer; return what would have been sent next, which failed with it."""
         host = self._end_resolving(host_id)
-        host.courtesy.went_badly()
+        host.courtesy.learn(outcome)
         host.gate.hold(now + host.courtesy.delay_s)
         job: Request | RobotsFetch | None = None
         if host.robots_hops:
@@ -360,6 +360,12 @@ class Frontier:
         elif host.standing is Standing.ROBOTS:
             self._wake(host, now)
         return host
+
+    def robots_unanswered(self, fetch: RobotsFetch, now: float) -> None:
+        """Forget that an origin's robots.txt was asked for: nothing was learnt of it, so it is asked again."""
+        host = self._robots_asked.pop(fetch.origin)
+        if host.standing is Standing.ROBOTS:
+            self._wake(host, now)
 
     def _learn_crawl_delay(self, host: HostQueue, crawl_delay_s: float) -> None:
         host.courtesy.crawl_delay_s = min(crawl_delay_s, self._manners.max_crawl_delay_s)

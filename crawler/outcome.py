@@ -92,6 +92,8 @@ class Failed:
     """The address that was tried."""
     ended_at: float = field(default=0.0)
     """UTC, seconds since the epoch."""
+    outage: bool = False
+    """The network as a whole is out (`crawler.outage`): neither the URL nor its host is to blame."""
 
 
 Outcome = Fetched | Redirected | Failed

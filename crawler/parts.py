@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from crawler.frontier import Frontier
     from crawler.jobs import RobotsFetch
     from crawler.limits import Limits
+    from crawler.outage import Outage
     from crawler.outcome import Outcome, Request
     from crawler.recorder import Recorder
     from crawler.stats import Stats
@@ -37,6 +38,7 @@ class Parts:
     store: CrawlStore
     stats: Stats
     limits: Limits
+    outage: Outage
     robots_limits: FetchLimits
     run: int
     incarnation: int

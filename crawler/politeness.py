@@ -131,7 +131,7 @@ class Courtesy:
         match outcome:
             case Fetched() | Redirected():
                 self.went_well()
-            case Failed(failure) if failure in SLOWS_HOST:
+            case Failed(failure, outage=False) if failure in SLOWS_HOST:
                 self.went_badly()
             case Failed():
                 pass

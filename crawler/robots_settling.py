@@ -39,6 +39,8 @@ class RobotsSettling:
                 self._redirect(fetch, outcome, now)
             case Fetched(answer, body):
                 self._answer(fetch, answer, body, now)
+            case Failed(outage=True):
+                self._frontier.robots_unanswered(fetch, now)
             case Failed(answer=Answer() as answer) if answer.status >= 400:
                 self._answer(fetch, answer, b"", now)
             case Failed(failure):

@@ -100,6 +100,9 @@ class PageSettling:
                 host.record.done += 1
                 host.record.pages_ok += answer.status < 400
                 host.record.pages_failed += answer.status >= 400
+            case Failed(outage=True):
+                self._counters["retries.outage"] += 1
+                self._recorder.queue(self._frontier.retry(request, now, now, counted=False))
             case Failed(failure) if failure in RETRIED and request.tries < self._settings.retries:
                 self._counters["retries"] += 1
                 self._recorder.queue(self._frontier.retry(request, now + self._wait_s(request), now))

@@ -24,6 +24,7 @@ from crawler.fetch import Limits as FetchLimits
 from crawler.frontier import Frontier, Manners
 from crawler.jobs import RobotsFetch
 from crawler.limits import Limits
+from crawler.outage import Outage
 from crawler.outcome import Outcome, Request
 from crawler.parts import Parts
 from crawler.politeness import PaceTable
@@ -118,6 +119,7 @@ class Crawl:
                 store=store,
                 stats=stats,
                 limits=Limits(settings.crawl, stats),
+                outage=Outage(),
                 robots_limits=robots_limits(settings.fetch),
                 run=run.run,
                 incarnation=run.incarnation,

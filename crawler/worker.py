@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from dataclasses import replace
 from typing import assert_never
 
 from crawler.addresses import Endpoint
@@ -80,6 +81,7 @@ class Worker:
         self._frontier = parts.frontier
         self._recorder = parts.recorder
         self._limits = parts.limits
+        self._outage = parts.outage
         self._pages = PageSettling(parts)
         self._robots = RobotsSettling(parts)
         self._bell = _Bell()
@@ -148,9 +150,20 @@ class Worker:
                 outcome = await self._parts.fetcher.fetch(job.url, at, types=HTML_TYPES)
             case RobotsFetch():
                 outcome = await self._parts.fetcher.fetch(job.url, at, limits=self._parts.robots_limits)
-        self._frontier.release(job, outcome, time.monotonic())
+        now = time.monotonic()
+        outcome = self._judged(job.host_id, outcome, now)
+        self._frontier.release(job, outcome, now)
         self._parts.watch(job, outcome)
         return outcome
+
+    def _judged(self, host_id: int, outcome: Outcome, now: float) -> Outcome:
+        """Return the outcome, marked when the network as a whole is to blame for it."""
+        was_ongoing = self._outage.ongoing
+        at_fault = self._outage.learn(host_id, outcome, self._frontier.hosts[host_id].record.done > 0, now)
+        if was_ongoing != self._outage.ongoing:
+            self._parts.stats.counters["outages"] += not was_ongoing
+            self._bell.ring_all()
+        return replace(outcome, outage=True) if at_fault and isinstance(outcome, Failed) else outcome
 
     async def _resolve(self, job: Resolve) -> None:
         answer = await self._parts.resolver.resolve(job.host)
@@ -164,15 +177,18 @@ class Worker:
             case DnsFailure(is_final=True):
                 self._frontier.refused(job.host_id, Failure.DNS, answer.expires_at, now)
             case DnsFailure():
-                self._unresolved(job, answer, now)
+                self._unresolved(job, Failed(Failure.DNS, answer.detail, ended_at=time.time()), now)
 
-    def _unresolved(self, job: Resolve, answer: DnsFailure, now: float) -> None:
+    def _unresolved(self, job: Resolve, failed: Failed, now: float) -> None:
         """Record the page that would have been sent next as failed, or give its robots.txt up."""
-        waiting = self._frontier.unresolved(job.host_id, now)
+        outcome = self._judged(job.host_id, failed, now)
+        assert isinstance(outcome, Failed)
+        waiting = self._frontier.unresolved(job.host_id, outcome, now)
         match waiting:
             case Request():
-                outcome = Failed(Failure.DNS, answer.detail, ended_at=time.time())
                 self._pages.settle(waiting, outcome, time.time(), now)
+            case RobotsFetch() if outcome.outage:
+                self._frontier.robots_unanswered(waiting, now)
             case RobotsFetch():
                 self._robots.fail(waiting, Failure.DNS, now)
             case None:
@@ -186,11 +202,15 @@ class Worker:
             if limit is not None:
                 self.stop(limit)
                 break
-            job = self._frontier.take(time.monotonic())
+            now = time.monotonic()
+            if not self._outage.admits(now):
+                await self._bell.sleep(self._outage.probe_at)
+                continue
+            job = self._frontier.take(now)
             if self._frontier.refills.wishing:
                 self._wished.set()
             if job is not None:
-                self._bell.ring_at(self._frontier.next_at())
+                self._bell.ring_at(self._outage.probe_at if self._outage.ongoing else self._frontier.next_at())
                 return job
             if self._frontier.finished:
                 self.stop("only parked hosts remain" if self._frontier.queued else "exhausted")

@@ -86,7 +86,7 @@ class Simulation:
             case Resolve(host, host_id):
                 ip = self.addresses.get(host, f"192.0.2.{host_id % 250}")
                 if ip == "none":
-                    waiting = self.frontier.unresolved(host_id, self.now)
+                    waiting = self.frontier.unresolved(host_id, Failed(Failure.DNS, "no answer"), self.now)
                     assert waiting is None or isinstance(waiting, Request)
                 elif ip == "inside":
                     self.frontier.refused(host_id, Failure.BLOCKED_ADDRESS, self.now + 600.0, self.now)
