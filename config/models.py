@@ -88,6 +88,12 @@ class ScopeSettings(Section):
     """Pages of one host; 0 means no limit. Keeps one endless calendar from eating the crawl."""
     max_pages_per_domain: Count = 0
     """Pages of one registered domain; 0 means no limit. Set it where hosts are cheap, as with wildcard DNS."""
+    max_pages_per_part: Count = 0
+    """Pages below the same three directories, or of one script with queries; 0 means no limit. Stops calendars."""
+    max_path_segments: AtLeastOne = 30
+    """Most segments in a path: a page's relative links that lengthen their own path have no end."""
+    max_path_repeats: Count = 2
+    """Times that a part of a path may follow itself: "/a/a/a/" has two, and more are a server's mistake."""
     max_query_bytes: Count = 1024
     """Longest query string to follow: longer ones are sessions and filters far more often than pages."""
     max_url_bytes: Annotated[int, Field(ge=16)] = 2048

@@ -12,15 +12,19 @@ from typing import Final
 
 from crawler.frontier import Frontier
 from crawler.jobs import Discovery
-from crawler.scope import COUNTER_OF, FOLLOWED_KINDS, Budget, Left, Scope
+from crawler.scope import COUNTER_OF, FOLLOWED_KINDS, TRAPS, Budget, Left, Scope
 from crawler.seen import Seen
-from crawler.url import fingerprint
+from crawler.traps import part_of
+from crawler.url import domains_of, fingerprint
 from storage.records import Kind, LinkRow, QueueRow, Rel, Via
 
 NOT_FOLLOWED_RELS: Final = int(Rel.NOFOLLOW | Rel.UGC | Rel.SPONSORED)
 VIA: Final = {Kind.REDIRECT: Via.REDIRECT, Kind.META_REFRESH: Via.REDIRECT, Kind.LINK_CANONICAL: Via.CANONICAL}
 _FOLLOWED: Final = frozenset(int(kind) for kind in FOLLOWED_KINDS)
 _VIA: Final = {int(kind): VIA.get(kind, Via.LINK) for kind in FOLLOWED_KINDS}
+
+TRAPS_NAMED: Final = 1000
+"""Places of endless sites that are counted by name in one start; the others are counted together."""
 
 
 class Admission:
@@ -32,6 +36,7 @@ class Admission:
         self._budget = budget
         self._frontier = frontier
         self._skipped_rels = NOT_FOLLOWED_RELS if skip_nofollow else 0
+        self._traps: set[str] = set()
 
     def admit_links(
         self, links: Sequence[LinkRow], how: Discovery, counters: Counter[str], now: float
@@ -57,6 +62,8 @@ class Admission:
                     if left is None:
                         yield self._take_in(url, host, mark, how._replace(via=_VIA[kind]), now), mark
                         continue
+                    if left in TRAPS:
+                        self._note_trap(left, url, host, counters)
             counters[COUNTER_OF[left]] += 1
 
     def admit_seed(self, url: str, host: str, counters: Counter[str], now: float) -> tuple[QueueRow, int] | None:
@@ -69,9 +76,23 @@ class Admission:
         return self._take_in(url, host, mark, Discovery(0, Via.SEED, 0, None), now), mark
 
     def _refuse(self, url: str, host: str, depth: int) -> Left | None:
-        return self._scope.judge(url, depth) or self._budget.refuse(host)
+        return self._scope.judge(url, depth) or self._budget.refuse(url, host)
+
+    def _note_trap(self, left: Left, url: str, host: str, counters: Counter[str]) -> None:
+        """Count a link left at an endless site under the place where it was met, so that the place can be named."""
+        match left:
+            case Left.HOST_BUDGET:
+                place = host
+            case Left.DOMAIN_BUDGET:
+                place = domains_of(host).domain_private
+            case _:
+                place = part_of(url)
+        if place not in self._traps and len(self._traps) >= TRAPS_NAMED:
+            place = "elsewhere"
+        self._traps.add(place)
+        counters[f"trap.{place}"] += 1
 
     def _take_in(self, url: str, host: str, mark: int, how: Discovery, now: float) -> QueueRow:
         self._seen.add(mark)
-        self._budget.spend(host)
+        self._budget.spend(url, host)
         return self._frontier.discover(url, self._frontier.host(host), how, now)

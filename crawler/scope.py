@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import re2
 
-from crawler.url import domains_of, host_of
+from crawler.traps import part_of, path_segments, repeats
+from crawler.url import domains_of, fingerprint, host_of
 from storage.records import Kind
 
 if TYPE_CHECKING:
@@ -38,11 +39,17 @@ class Left(StrEnum):
     LONG_QUERY = "long_query"
     HOST_BUDGET = "host_budget"
     DOMAIN_BUDGET = "domain_budget"
+    PART_BUDGET = "part_budget"
+    DEEP_PATH = "deep_path"
+    REPEATED_PATH = "repeated_path"
     REDIRECT_LIMIT = "redirect_limit"
 
 
 COUNTER_OF: Final = {left: f"left.{left}" for left in Left}
 """The counter of each reason; building its name for every link would take 0.2 us."""
+
+TRAPS: Final = frozenset({Left.HOST_BUDGET, Left.DOMAIN_BUDGET, Left.PART_BUDGET, Left.DEEP_PATH, Left.REPEATED_PATH})
+"""Reasons that show a site without an end; where they were met is noted."""
 
 FOLLOWED_KINDS: Final = frozenset(
     {
@@ -135,30 +142,54 @@ class Scope:
         query = url.find("?")
         if query >= 0 and len(url) - query - 1 > settings.max_query_bytes:
             return Left.LONG_QUERY
+        trap = self._judge_path(url)
+        if trap is not None:
+            return trap
         if self._exclude and self._exclude.match(url):
             return Left.EXCLUDED
         if self._include and not self._include.match(url):
             return Left.NOT_INCLUDED
         return None
 
+    def _judge_path(self, url: str) -> Left | None:
+        """Return why the path alone shows a trap; most paths are too short for that."""
+        settings, slashes = self._settings, url.count("/") - 2
+        if slashes > settings.max_path_segments and len(path_segments(url)) > settings.max_path_segments:
+            return Left.DEEP_PATH
+        if slashes > settings.max_path_repeats and repeats(path_segments(url)) > settings.max_path_repeats:
+            return Left.REPEATED_PATH
+        return None
+
 
 class Budget:
-    """Count admitted URLs per host and per domain against their limits; 0 means no limit."""
+    """Count admitted URLs per host, domain and part of a site against their limits; 0 means no limit."""
 
-    def __init__(self, per_host: int, per_domain: int) -> None:
+    def __init__(self, per_host: int, per_domain: int, per_part: int) -> None:
         self._per_host = per_host
         self._per_domain = per_domain
+        self._per_part = per_part
         self._hosts: Counter[str] = Counter()
         self._domains: Counter[str] = Counter()
+        self._parts: Counter[int] = Counter()
+        """By fingerprint of `traps.part_of`. Counted anew after a restart: the store knows hosts alone."""
 
-    def refuse(self, host: str) -> Left | None:
+    def refuse(self, url: str, host: str) -> Left | None:
         if self._per_host and self._hosts[host] >= self._per_host:
             return Left.HOST_BUDGET
         if self._per_domain and self._domains[domains_of(host).domain_private] >= self._per_domain:
             return Left.DOMAIN_BUDGET
+        if self._per_part and self._parts[fingerprint(part_of(url))] >= self._per_part:
+            return Left.PART_BUDGET
         return None
 
-    def spend(self, host: str, urls: int = 1) -> None:
+    def spend(self, url: str, host: str) -> None:
+        """Count a URL that was admitted."""
+        self.restore(host, 1)
+        if self._per_part:
+            self._parts[fingerprint(part_of(url))] += 1
+
+    def restore(self, host: str, urls: int) -> None:
+        """Count URLs of a host, those of earlier starts for example."""
         if self._per_host:
             self._hosts[host] += urls
         if self._per_domain:

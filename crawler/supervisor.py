@@ -104,7 +104,9 @@ class Crawl:
             PaceTable(settings.politeness), Manners.of(settings.politeness), utc_offset, await store.max_seq() + 1
         )
         scope = Scope(settings.scope, self._seeds)
-        budget = Budget(settings.scope.max_pages_per_host, settings.scope.max_pages_per_domain)
+        budget = Budget(
+            settings.scope.max_pages_per_host, settings.scope.max_pages_per_domain, settings.scope.max_pages_per_part
+        )
         admission = Admission(scope, Seen(await store.load_seen()), budget, frontier, settings.scope.nofollow == "skip")
         await _restore(frontier, budget, store, settings.fetch.product)
         async with open_network(settings) as (resolver, fetcher):
@@ -220,7 +222,7 @@ async def _restore(frontier: Frontier, budget: Budget, store: CrawlStore, produc
         frontier.robots[row.origin] = robots_policy.restore(row, product)
     for host in await store.load_hosts():
         frontier.restore(host, queued.get(host.host_id, 0), now)
-        budget.spend(host.host, host.discovered)
+        budget.restore(host.host, host.discovered)
 
 
 def resolve_seeds(texts: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config import PolitenessSettings, ScopeSettings
+from crawler import admission
 from crawler.admission import Admission
 from crawler.frontier import Frontier, Manners
 from crawler.jobs import Discovery
@@ -38,7 +39,7 @@ class Gate:
         self.admission = Admission(
             Scope(scope, ["http://a.example/"]),
             Seen([fingerprint(KNOWN)]),
-            Budget(scope.max_pages_per_host, scope.max_pages_per_domain),
+            Budget(scope.max_pages_per_host, scope.max_pages_per_domain, scope.max_pages_per_part),
             self.frontier,
             scope.nofollow == "skip",
         )
@@ -115,7 +116,23 @@ def test_budgets_are_used_up_by_admitted_links_alone() -> None:
     admitted = gate.admit(*(link(f"http://{host}.a.example/{path}") for host in "xy" for path in paths))
     assert [row.url for row, _ in admitted] == ["http://x.a.example/1", "http://x.a.example/2", "http://y.a.example/1"]
     gate.counters.pop("left.out_of_scope")
-    assert gate.counters == {"left.excluded": 4, "left.seen": 2, "left.host_budget": 1, "left.domain_budget": 2}
+    traps = {"trap.x.a.example": 1, "trap.a.example": 2}
+    assert gate.counters == {
+        "left.excluded": 4,
+        "left.seen": 2,
+        "left.host_budget": 1,
+        "left.domain_budget": 2,
+        **traps,
+    }
+
+
+def test_places_of_traps_are_named_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "TRAPS_NAMED", 2)
+    gate = Gate(max_pages_per_part=1)
+    scripts = [f"http://a.example/{name}?page={page}" for name in "cal fil top end".split() for page in (1, 2, 3)]
+    gate.admit(*map(link, scripts))
+    named = {"trap.a.example/cal": 2, "trap.a.example/fil": 2, "trap.elsewhere": 4}
+    assert gate.counters == {"left.part_budget": 8, **named}
 
 
 @pytest.mark.parametrize(
@@ -156,7 +173,8 @@ def test_links_are_queued_or_counted_once_each(
 ) -> None:
     gate = Gate(follow=follow, max_pages_per_host=per_host, max_pages_per_domain=per_domain)
     admitted = gate.admit(*links)
-    assert len(admitted) + gate.counters.total() == len(links)
+    left = sum(number for name, number in gate.counters.items() if name.startswith("left."))
+    assert len(admitted) + left == len(links)
     assert len({row.url for row, _ in admitted}) == len({mark for _, mark in admitted}) == len(admitted)
     if per_host:
         assert max(Counter(host_of(row.url) for row, _ in admitted).values(), default=0) <= per_host

@@ -8,7 +8,6 @@ import pytest
 
 from config import ScopeSettings
 from crawler.scope import Budget, Left, Rules, Scope
-from crawler.url import host_of
 
 SEEDS = ["https://www.shop.example.co.uk/a", "https://user.github.io/", "http://127.0.0.1/"]
 
@@ -134,6 +133,11 @@ LONG = "https://a.example/" + "x" * 46  # 64 bytes
         pytest.param(
             "https://a.example/x", 0, {"include": ["*/x"], "exclude": ["re:a"]}, Left.EXCLUDED, id="exclude wins"
         ),
+        pytest.param("https://a.example/1/2/3/4?/5/6", 0, {"max_path_segments": 4}, None, id="as many segments"),
+        pytest.param("https://a.example/1/2/3/4/5", 0, {"max_path_segments": 4}, Left.DEEP_PATH, id="more segments"),
+        pytest.param("https://a.example/x/a/a/a/", 0, {}, None, id="repeated as often as allowed"),
+        pytest.param("https://a.example/x/a/a/a/a", 0, {}, Left.REPEATED_PATH, id="repeated more often"),
+        pytest.param("https://a.example/" + "a/b/c/" * 4, 0, {}, Left.REPEATED_PATH, id="repeated in blocks"),
         pytest.param("https://a.example/x", 9, {"max_depth": 1, "exclude": ["*/x"]}, Left.TOO_DEEP, id="depth first"),
     ],
 )
@@ -142,21 +146,23 @@ def test_url_is_left_for_one_reason(url: str, depth: int, settings: dict[str, An
 
 
 @pytest.mark.parametrize(
-    ("per_host", "per_domain", "admitted", "reasons"),
+    ("limits", "admitted", "reasons"),
     [
-        pytest.param(0, 0, [3, 3, 3, 3], {}, id="no limits"),
-        pytest.param(2, 0, [2, 2, 2, 2], {Left.HOST_BUDGET: 4}, id="per host"),
-        pytest.param(0, 4, [3, 1, 3, 3], {Left.DOMAIN_BUDGET: 2}, id="per domain"),
-        pytest.param(2, 3, [2, 1, 2, 2], {Left.HOST_BUDGET: 3, Left.DOMAIN_BUDGET: 2}, id="both"),
+        pytest.param((0, 0, 0), [3, 3, 3, 3], {}, id="no limits"),
+        pytest.param((2, 0, 0), [2, 2, 2, 2], {Left.HOST_BUDGET: 4}, id="per host"),
+        pytest.param((0, 4, 0), [3, 1, 3, 3], {Left.DOMAIN_BUDGET: 2}, id="per domain"),
+        pytest.param((2, 3, 0), [2, 1, 2, 2], {Left.HOST_BUDGET: 3, Left.DOMAIN_BUDGET: 2}, id="both"),
+        pytest.param((0, 0, 1), [2, 2, 2, 2], {Left.PART_BUDGET: 4}, id="per part"),
     ],
 )
-def test_budgets_are_met_exactly(per_host: int, per_domain: int, admitted: list[int], reasons: dict[Left, int]) -> None:
+def test_budgets_are_met_exactly(limits: tuple[int, int, int], admitted: list[int], reasons: dict[Left, int]) -> None:
     hosts = ["a.example.com", "b.example.com", "x.github.io", "y.github.io"]
-    budget, found, left = Budget(per_host, per_domain), dict.fromkeys(hosts, 0), dict.fromkeys(reasons, 0)
-    for host in [host for host in hosts for _ in range(3)]:
-        reason = budget.refuse(host)
+    budget, found, left = Budget(*limits), dict.fromkeys(hosts, 0), dict.fromkeys(reasons, 0)
+    for host, path in [(host, path) for host in hosts for path in ("cal?1", "cal?2", "x/y")]:
+        url = f"http://{host}/{path}"
+        reason = budget.refuse(url, host)
         if reason is None:
-            budget.spend(host)
+            budget.spend(url, host)
             found[host] += 1
         else:
             left[reason] += 1
@@ -165,11 +171,12 @@ def test_budgets_are_met_exactly(per_host: int, per_domain: int, admitted: list[
 
 
 def test_what_an_earlier_start_spent_counts() -> None:
-    budget = Budget(per_host=10, per_domain=15)
-    budget.spend("a.example.com", 9)
-    assert budget.refuse("a.example.com") is None
-    budget.spend("a.example.com")
-    assert budget.refuse("a.example.com") is Left.HOST_BUDGET
-    budget.spend("b.example.com", 5)
-    assert budget.refuse("b.example.com") is Left.DOMAIN_BUDGET
-    assert budget.refuse(host_of("http://other.test/")) is None
+    budget = Budget(per_host=10, per_domain=15, per_part=0)
+    budget.restore("a.example.com", 9)
+    url = "http://a.example.com/"
+    assert budget.refuse(url, "a.example.com") is None
+    budget.spend(url, "a.example.com")
+    assert budget.refuse(url, "a.example.com") is Left.HOST_BUDGET
+    budget.restore("b.example.com", 5)
+    assert budget.refuse("http://b.example.com/", "b.example.com") is Left.DOMAIN_BUDGET
+    assert budget.refuse("http://other.test/", "other.test") is None

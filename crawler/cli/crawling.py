@@ -25,6 +25,8 @@ NEXT: Final = {
 """Stop reason to what the operator can do now; every other crawl goes on by itself when it is started again."""
 GOES_ON: Final = "`linkmill crawl {path}` goes on; `linkmill index {path}` works on what is there"
 
+TRAPS_SHOWN: Final = 5
+"""Places of endless sites that `status` names."""
 CUT_SHORT: Final = "ended without a last word; `linkmill crawl` goes on"
 
 
@@ -148,6 +150,7 @@ def _status_lines(found: Status) -> list[tuple[str, str]]:
         ("robots.txt", by_class(counters, "robots.")),
         ("not followed", by_class(counters, "left.")),
         ("dropped", by_class(counters, "dropped.", "cut.")),
+        ("endless", by_class(counters, "trap.", most=TRAPS_SHOWN)),
     ]
 
 

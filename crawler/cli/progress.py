@@ -97,11 +97,11 @@ def eta_s(snapshot: Snapshot, pages_per_s: float, bytes_per_s: float) -> float |
     return max(0.0, min(waits)) if waits else None
 
 
-def by_class(counters: dict[str, int], *prefixes: str) -> str:
-    """Return the counters under some prefixes as `name n, name n`, the largest first."""
+def by_class(counters: dict[str, int], *prefixes: str, most: int | None = None) -> str:
+    """Return the counters under some prefixes as `name n, name n`, the largest first and at most so many."""
     counted = [(n, name) for name, n in counters.items() if name.startswith(prefixes) and n]
     found = [(n, SPOKEN.get(name, name.partition(".")[2])) for n, name in counted]
-    return ", ".join(f"{name} {n:,}" for n, name in sorted(found, reverse=True)) or "none"
+    return ", ".join(f"{name} {n:,}" for n, name in sorted(found, reverse=True)[:most]) or "none"
 
 
 def live_table(snapshot: Snapshot, rates: Rates, stopping: bool = False) -> Table:
