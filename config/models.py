@@ -181,7 +181,7 @@ class ExtractSettings(Section):
     """What is recorded of a page's links."""
 
     kinds: Annotated[tuple[LinkKind, ...], Strict(False)] = ()
-    """Kinds of link to record; empty means all of them, as what is not recorded can never be asked for."""
+    """Kinds of link to record; empty means all. Following is as ever; what is not recorded can never be asked for."""
     anchor_bytes: Annotated[int, Field(ge=0, le=65_536)] = 512
     """Bytes kept of an anchor text, cut at a character: longer ones are whole cards or paragraphs."""
     max_links: AtLeastOne = 20_000

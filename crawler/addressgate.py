@@ -1,7 +1,8 @@
 """The gates of IP addresses, each with the hosts that wait for it.
 
 Rule: an address that serves many hosts is asked no more often than its own delay and limit allow, whatever the hosts'
-gates say; waiting hosts are served first come first served.
+gates say; waiting hosts are served first come first served. An address that throttles is asked less often: a server
+counts requests by whom it knows, and that may be all its hosts together.
 """
 
 from __future__ import annotations
@@ -9,21 +10,36 @@ from __future__ import annotations
 from collections import deque
 
 from crawler.hostqueue import HostQueue
-from crawler.politeness import Gate
+from crawler.outcome import Failed, Fetched, Outcome, Redirected
+from crawler.politeness import Courtesy, Gate, Pace
+from storage.records import Failure
 
 
 class AddressGate:
     """The gate of one address. `queued` says that the frontier's heap holds it, to call the first waiting host."""
 
-    __slots__ = ("gate", "queued", "waiting")
+    __slots__ = ("_courtesy", "gate", "queued", "waiting")
 
-    def __init__(self, gate: Gate) -> None:
-        self.gate = gate
+    def __init__(self, pace: Pace) -> None:
+        self._courtesy = Courtesy(pace)
+        self.gate = Gate(pace.delay_s, pace.connections)
         self.waiting: deque[HostQueue] = deque()
         self.queued = False
 
     def admits(self, now: float) -> bool:
         return self.gate.next_at <= now and self.gate.open < self.gate.limit
+
+    def end(self, outcome: Outcome, now: float) -> None:
+        """End a request: throttling lengthens the delay, answers shorten it again."""
+        match outcome:
+            case Failed(Failure.THROTTLED):
+                self._courtesy.went_badly()
+            case Fetched() | Redirected():
+                self._courtesy.went_well()
+            case Failed():
+                pass
+        self.gate.delay_s = self._courtesy.delay_s
+        self.gate.end(now)
 
     @property
     def calls(self) -> bool:
@@ -35,12 +51,11 @@ class AddressGates:
     """The gates of all addresses met so far."""
 
     def __init__(self, delay_s: float, connections: int) -> None:
-        self._delay_s = delay_s
-        self._connections = connections
+        self._pace = Pace(delay_s, connections)
         self._gates: dict[str, AddressGate] = {}
 
     def of(self, ip: str) -> AddressGate:
         gate = self._gates.get(ip)
         if gate is None:
-            gate = self._gates[ip] = AddressGate(Gate(self._delay_s, self._connections))
+            gate = self._gates[ip] = AddressGate(self._pace)
         return gate

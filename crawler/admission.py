@@ -7,7 +7,7 @@ nofollow, host, seen, rules, budgets. Recording links is not touched by any of t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from crawler.frontier import Frontier
@@ -39,7 +39,7 @@ class Admission:
         self._traps: set[str] = set()
 
     def admit_links(
-        self, links: Sequence[LinkRow], how: Discovery, counters: Counter[str], now: float
+        self, links: Iterable[LinkRow], how: Discovery, counters: Counter[str], now: float
     ) -> Iterator[tuple[QueueRow, int]]:
         """Yield (queue row, fingerprint) of every link to follow; `how.via` says how plain links were found."""
         known, skipped_rels = self._seen.known, self._skipped_rels

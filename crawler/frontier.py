@@ -24,7 +24,7 @@ from crawler.outcome import Failed, Outcome, Request
 from crawler.politeness import PaceTable
 from crawler.refill import Refills
 from crawler.robots_policy import RobotsState
-from crawler.url import domains_of, origin_of, path_of, shard_of
+from crawler.url import domains_of, host_of, origin_of, path_of, shard_of
 from storage.records import Failure, HostRow, QueueRow
 
 if TYPE_CHECKING:
@@ -96,18 +96,32 @@ class Frontier:
         self._next_host_id = max(self._next_host_id, record.host_id + 1)
         return host
 
-    def restore(self, record: HostRow, queued: int, now: float) -> None:
-        """Take over a host from the store with `queued` rows on disk; an earlier delay or Retry-After still holds."""
+    def restore(self, record: HostRow, queued: int, now: float, *, crashed: bool = False) -> None:
+        """Take over a host from the store with `queued` rows on disk; an earlier delay or Retry-After still holds.
+
+        Its address may have been asked by any of its hosts a moment ago; the host itself too when the start before
+        `crashed`, so that its last requests are not on record.
+        """
         host = self._enter(record)
         record.parked = None
-        if record.crawl_delay_s is not None:
-            self._learn_crawl_delay(host, record.crawl_delay_s)
         if record.next_at:
-            longest = max(self._manners.max_retry_after_s, host.courtesy.delay_s)
+            longest = max(self._manners.max_retry_after_s, self._manners.max_crawl_delay_s, host.courtesy.delay_s)
             host.gate.hold(min(record.next_at - self.utc_offset, now + longest))
+        if crashed:
+            host.gate.hold(now + max(host.courtesy.delay_s, record.delay_s))
+        if record.ip is not None:
+            self._addresses.of(record.ip).gate.hold(now + self._manners.delay_per_ip_s)
         host.tail = queued
         self.queued += queued
         self._wake(host, now)
+
+    def restore_robots(self, origin: str, state: RobotsState) -> None:
+        """Take over the robots.txt of an origin from the store, after its host."""
+        self.robots[origin] = state
+        host = self._by_name.get(host_of(f"{origin}/"))
+        if host is not None:
+            self._learn_crawl_delay(host, origin, state.rules.crawl_delay_s)
+            host.gate.delay_s = host.courtesy.delay_s
 
     def discover(self, url: str, host: HostQueue, how: Discovery, now: float) -> QueueRow:
         """Queue a URL that is new to the crawl and return its row for the store."""
@@ -287,7 +301,7 @@ class Frontier:
         host.gate.delay_s = host.courtesy.delay_s
         host.gate.end(now)
         host.gate.hold(now + self._asked_pause_s(outcome, now))
-        address.gate.end(now)
+        address.end(outcome, now)
         self._call_waiting(address)
         if isinstance(outcome, Failed):
             host.next_endpoint()
@@ -353,8 +367,9 @@ class Frontier:
         self.robots[origin] = state
         host = self._robots_asked.pop(origin)
         host.record.robots_status, host.record.robots_at = state.verdict, state.fetched_at
-        if state.rules.crawl_delay_s is not None:
-            self._learn_crawl_delay(host, state.rules.crawl_delay_s)
+        self._learn_crawl_delay(host, origin, state.rules.crawl_delay_s)
+        host.gate.hold(host.gate.next_at + host.courtesy.delay_s - host.gate.delay_s)
+        host.gate.delay_s = host.courtesy.delay_s
         if state.unreachable and state.failures >= ROBOTS_TRIES:
             self.park(host, "robots.txt unreachable")
         elif host.standing is Standing.ROBOTS:
@@ -367,11 +382,13 @@ class Frontier:
         if host.standing is Standing.ROBOTS:
             self._wake(host, now)
 
-    def _learn_crawl_delay(self, host: HostQueue, crawl_delay_s: float) -> None:
-        host.courtesy.crawl_delay_s = min(crawl_delay_s, self._manners.max_crawl_delay_s)
-        delay_s = host.courtesy.delay_s
-        host.gate.hold(host.gate.next_at + delay_s - host.gate.delay_s)
-        host.gate.delay_s = delay_s
+    def _learn_crawl_delay(self, host: HostQueue, origin: str, crawl_delay_s: float | None) -> None:
+        """Take in what one origin of a host asks for; the longest of its origins' holds (http and https are two)."""
+        if crawl_delay_s is None:
+            host.crawl_delays.pop(origin, None)
+        else:
+            host.crawl_delays[origin] = min(crawl_delay_s, self._manners.max_crawl_delay_s)
+        host.courtesy.crawl_delay_s = max(host.crawl_delays.values(), default=None)
 
     # What is on disk.
 

@@ -43,6 +43,7 @@ class HostQueue:
 
     __slots__ = (
         "courtesy",
+        "crawl_delays",
         "deferred",
         "endpoints",
         "gate",
@@ -60,6 +61,8 @@ class HostQueue:
     def __init__(self, record: HostRow, pace: Pace) -> None:
         self.record = record
         self.courtesy = Courtesy(pace, record.penalty_s)
+        self.crawl_delays: dict[str, float] = {}
+        """Seconds that each origin of the host asks for in its robots.txt."""
         self.gate = Gate(self.courtesy.delay_s, pace.connections)
         self.head: deque[QueueRow] = deque()
         self.deferred: list[tuple[float, int, QueueRow]] = []

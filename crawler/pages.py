@@ -6,12 +6,13 @@ that are HTML; a redirect has one link of its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple, assert_never
 
 from xxhash import xxh3_128_digest
 
 from crawler import charset, headers
-from crawler.extract import PARSER, ExtractSettings, Page, extract
+from crawler.extract import PARSER, ExtractSettings, Page, extract, extract_header
 from crawler.outcome import Answer, Failed, Fetched, Outcome, Redirected, Request
 from crawler.url import NORMALISER, PSL, Refusal, Resolver, Target, domains_of, shard_of
 from storage.records import (
@@ -47,8 +48,12 @@ class Record(NamedTuple):
 
     row: PageRow
     links: list[LinkRow]
-    page_nofollow: bool
+    page_nofollow: bool = False
     """The page asks that none of its links be followed (meta robots or X-Robots-Tag)."""
+    links_to_follow: Sequence[LinkRow] = ()
+    """Links of kinds that the settings do not store."""
+    links_unwanted: int = 0
+    """All links that the settings do not store."""
 
 
 def record(attempt: Attempt, outcome: Outcome, settings: ExtractSettings) -> Record:
@@ -59,10 +64,10 @@ def record(attempt: Attempt, outcome: Outcome, settings: ExtractSettings) -> Rec
             row.failure = outcome.failure
             if outcome.answer is not None:
                 _add_answer(row, outcome.answer)
-            return Record(row, [], False)
+            return Record(row, [])
         case Redirected():
             _add_answer(row, outcome.answer)
-            return Record(row, _redirect_link(row, outcome), False)
+            return Record(row, _redirect_link(row, outcome))
         case Fetched():
             _add_answer(row, outcome.answer)
             return _add_body(row, outcome, settings)
@@ -148,20 +153,24 @@ def _count_refusal(row: PageRow, refusal: Refusal) -> None:
 
 
 def _add_body(row: PageRow, fetched: Fetched, settings: ExtractSettings) -> Record:
-    """Fill in what the body says; an answer that is no HTML page has no links."""
+    """Fill in what the body and the header say; an answer that is no HTML page has only the links of its header."""
     body, answer = fetched.body, fetched.answer
     row.body_bytes = len(body)
     row.truncated = fetched.truncated
     if body:
         row.body_hash = xxh3_128_digest(body)
-    if not 200 <= answer.status < 300 or not body or not _is_html(row.content_type):
-        return Record(row, [], False)
-    row.charset, row.charset_source = charset.sniff(body, row.content_type)
-    page = extract(body, row.charset, row.url, settings, answer.values("link"))
+    if not 200 <= answer.status < 300:
+        return Record(row, [])
+    if body and _is_html(row.content_type):
+        row.charset, row.charset_source = charset.sniff(body, row.content_type)
+        page = extract(body, row.charset, row.url, settings, answer.values("link"))
+    else:
+        page = extract_header(answer.values("link"), row.url, settings)
     _add_page(row, page, answer, settings.product)
     if row.redirect_to is None:
         page.links.extend(_refresh_link(row, answer, len(page.links)))
-    return Record(row, page.links, bool(row.robots & Robots.NOFOLLOW))
+    is_nofollow = bool(row.robots & Robots.NOFOLLOW)
+    return Record(row, page.links, is_nofollow, page.links_to_follow, page.links_unwanted)
 
 
 def _is_html(content_type: str | None) -> bool:

@@ -6,7 +6,8 @@ Robots.txt files are settled in `crawler.robots_settling`.
 
 from __future__ import annotations
 
-from itertools import count
+from collections.abc import Iterable
+from itertools import chain, count
 from time import time
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from tenacity import RetryCallState, Retrying, wait_exponential
 from crawler.jobs import Discovery
 from crawler.outcome import Failed, Fetched, Outcome, Redirected, Request
 from crawler.pages import Attempt, Record, record
-from crawler.scope import Left
+from crawler.scope import COUNTER_OF, Left
 from storage.records import Failure, LinkRow, Via
 
 if TYPE_CHECKING:
@@ -70,8 +71,10 @@ class PageSettling:
         self._conclude(request, outcome, host, now)
         if isinstance(outcome, Redirected):
             self._follow_redirect(request, found, now)
-        elif found.links:
+        elif found.links or found.links_to_follow:
             self._follow_links(request, found, now)
+        if found.links_unwanted:
+            self._counters["dropped.unwanted_kind"] += found.links_unwanted
 
     def deny(self, request: Request, failure: Failure) -> None:
         """Record a page for which nothing is sent: it may not be fetched, or its host does not exist."""
@@ -129,14 +132,15 @@ class PageSettling:
     def _follow_links(self, request: Request, found: Record, now: float) -> None:
         """Queue the page's links that are to be followed; count the others by reason."""
         if found.page_nofollow and self._parts.settings.scope.nofollow == "skip":
-            self._leave(found.links, Left.NOFOLLOW)
+            self._leave([*found.links, *found.links_to_follow], Left.NOFOLLOW)
         else:
-            self._admit(found.links, Discovery(request.depth + 1, Via.LINK, 0, found.row.fetch), now)
+            how = Discovery(request.depth + 1, Via.LINK, 0, found.row.fetch)
+            self._admit(chain(found.links, found.links_to_follow), how, now)
 
-    def _admit(self, links: list[LinkRow], how: Discovery, now: float) -> None:
+    def _admit(self, links: Iterable[LinkRow], how: Discovery, now: float) -> None:
         for row, mark in self._parts.admission.admit_links(links, how, self._counters, now):
             self._recorder.queue(row, mark)
             self._recorder.touch(self._frontier.hosts[row.host_id])
 
     def _leave(self, links: list[LinkRow], left: Left) -> None:
-        self._counters[f"left.{left}"] += len(links)
+        self._counters[COUNTER_OF[left]] += len(links)

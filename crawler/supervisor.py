@@ -30,7 +30,7 @@ from crawler.parts import Parts
 from crawler.politeness import PaceTable
 from crawler.recorder import Recorder
 from crawler.robots_policy import FETCH_BYTES
-from crawler.scope import Budget, Scope
+from crawler.scope import FOLLOWED_KINDS, Budget, Scope
 from crawler.seen import Seen
 from crawler.stats import Snapshot, Stats
 from crawler.url import host_of, normalise
@@ -108,7 +108,7 @@ class Crawl:
             settings.scope.max_pages_per_host, settings.scope.max_pages_per_domain, settings.scope.max_pages_per_part
         )
         admission = Admission(scope, Seen(await store.load_seen()), budget, frontier, settings.scope.nofollow == "skip")
-        await _restore(frontier, budget, store, settings.fetch.product)
+        await _restore(frontier, budget, store, settings.fetch.product, crashed=run.crashed)
         async with open_network(settings) as (resolver, fetcher):
             yield Parts(
                 settings=settings,
@@ -206,6 +206,7 @@ def extract_settings(settings: Settings) -> ExtractSettings:
     """Return what to keep of a page."""
     extract = settings.extract
     return ExtractSettings(
+        followed=FOLLOWED_KINDS,
         kinds=frozenset(Kind[name.upper().replace("-", "_")] for name in extract.kinds),
         anchor_bytes=extract.anchor_bytes,
         max_links=extract.max_links,
@@ -214,15 +215,15 @@ def extract_settings(settings: Settings) -> ExtractSettings:
     )
 
 
-async def _restore(frontier: Frontier, budget: Budget, store: CrawlStore, product: str) -> None:
+async def _restore(frontier: Frontier, budget: Budget, store: CrawlStore, product: str, crashed: bool) -> None:
     """Give the frontier back what an earlier start left in the store."""
     queued = await store.queued_counts()
     now = time.monotonic()
-    for row in await store.load_robots():
-        frontier.robots[row.origin] = robots_policy.restore(row, product)
     for host in await store.load_hosts():
-        frontier.restore(host, queued.get(host.host_id, 0), now)
+        frontier.restore(host, queued.get(host.host_id, 0), now, crashed=crashed)
         budget.restore(host.host, host.discovered)
+    for row in await store.load_robots():
+        frontier.restore_robots(row.origin, robots_policy.restore(row, product))
 
 
 def resolve_seeds(texts: Sequence[str]) -> list[str]:

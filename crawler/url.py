@@ -25,7 +25,10 @@ SHARDS: Final = 4096
 HOSTS_REMEMBERED: Final = 65_536
 """Hosts whose domains are kept: about 20 MB; a crawl meets the same hosts again and again."""
 
-_UNCHANGED: Final = r"[A-Za-z0-9_!$&()*+,;=:@|~./?%\[\]-]*"
+URL_BYTES_MAX: Final = 8192
+"""Longest URL and longest fragment of an href, its base not counted: what servers take. A longer href is a bad one."""
+
+_UNCHANGED: Final = rf"[A-Za-z0-9_!$&()*+,;=:@|~./?%\[\]-]{{0,{URL_BYTES_MAX}}}"
 """Characters that the URL Standard leaves as they are in a path, in a query and in a fragment alike."""
 
 _PATH: Final = re.compile(rf"/(?!/){_UNCHANGED}").fullmatch
@@ -213,6 +216,8 @@ def _target(href: str) -> Parts | Refusal:
     url, _, fragment = href.partition("#")
     start = 8 if url[4] == "s" else 7
     end = url.index("/", start)
+    if len(href) > URL_BYTES_MAX and max(len(url), len(href) - len(url)) > URL_BYTES_MAX:
+        return Refusal.BAD
     userinfo = url.rfind("@", start, end)
     if userinfo >= 0:
         url = url[:start] + url[userinfo + 1 :]

@@ -23,6 +23,8 @@ class RunInfo(NamedTuple):
     resumed: bool
     finished: bool
     """The last run had nothing left to do: nothing was started, `incarnation` is the last one."""
+    crashed: bool = False
+    """The start before ended without a last word: its last requests are not on record."""
 
 
 class Totals(NamedTuple):

@@ -108,7 +108,8 @@ class CrawlStore:
                 await self._replace(run, now)
                 await self._database.execute(SQL["insert_run"], (run + 1, name, config_json, now))
                 await self._database.execute(SQL["carry_hosts"], {"run": run + 1, "previous": run})
-        return RunInfo(run if goes_on else run + 1, incarnation, resumed=goes_on, finished=False)
+        crashed = bool(last) and reason is None
+        return RunInfo(run if goes_on else run + 1, incarnation, resumed=goes_on, finished=False, crashed=crashed)
 
     async def _replace(self, run: int, now: float) -> None:
         await self._database.execute(SQL["replace_run"], {"run": run, "reason": REPLACED, "now": now})

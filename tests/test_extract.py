@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.extract import ExtractSettings, Refresh, extract, header_rows
+from crawler.extract import ExtractSettings, Refresh, extract, extract_header
+from crawler.extract.head import BASE_BYTES_MAX
 from storage.records import Kind, Rel, Robots
 from tests.extraction import HERE, PAGE, only, read
 
@@ -21,6 +22,7 @@ KINDS = [
     ("prev", "<link rel=PREV href=x>", Kind.LINK_PREV),
     ("previous is prev", "<link rel=previous href=x>", Kind.LINK_PREV),
     ("amphtml", "<link rel=amphtml href=x>", Kind.LINK_AMPHTML),
+    ("sitemap", "<link rel=sitemap type=application/xml href=x>", Kind.SITEMAP),
     ("other relation", "<link rel=author href=x>", Kind.LINK_OTHER),
     ("link without rel", "<link href=x>", Kind.LINK_OTHER),
     ("RSS feed", "<link rel=alternate type=application/rss+xml href=x>", Kind.FEED),
@@ -190,6 +192,13 @@ def test_byte_order_mark_is_no_text() -> None:
     assert read(b"\xef\xbb\xbf<html lang=en><title>t</title><p>x").lang == "en"
 
 
+def test_base_that_is_too_long_to_repeat_is_none() -> None:
+    for size, based in ((BASE_BYTES_MAX - len(HERE) - 1, True), (BASE_BYTES_MAX, False)):
+        page = extract(f"<base href=/{'b' * size}/><a href=x>t</a>".encode(), "utf-8", PAGE, ExtractSettings())
+        assert (page.base is not None) == based
+        assert ("bbb" in page.links[0].target) == based
+
+
 def test_link_header_comes_first_and_ignores_the_base() -> None:
     values = [
         '<x>; rel="next prefetch"; title="t", <mailto:a>; rel=x',
@@ -204,7 +213,7 @@ def test_link_header_comes_first_and_ignores_the_base() -> None:
         ("https://www.example.org/b/x", Kind.A, 0, "t", 3, None),
     ]
     assert (page.other_scheme, page.internal) == (1, 4)
-    assert header_rows(values, PAGE, ExtractSettings()) == page.links[:3]
+    assert extract_header(values, PAGE, ExtractSettings()).links == page.links[:3]
 
 
 HOSTILE = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
@@ -177,6 +177,54 @@ def test_crawl_delay_lengthens_the_pause_up_to_its_cap() -> None:
         web.add(*pages(host, 3))
         web.run()
         assert gaps(web.sent) == pytest.approx([pause] * 3)
+
+
+def test_longest_crawl_delay_of_a_hosts_origins_holds_until_its_file_changes() -> None:
+    web = Simulation(PolitenessSettings(delay=1.0, delay_per_ip=0.0), robots={
+        "http://a.example": b"User-agent: *\nCrawl-delay: 9\n",
+        "https://a.example": b"User-agent: *\nCrawl-delay: 4\n",
+    })  # fmt: skip
+    host = web.frontier.host("a.example")
+    web.add("http://a.example/", "https://a.example/")
+    web.run()
+    assert host.courtesy.delay_s == 9.0
+    for origin, delay_s in (("http://a.example", 4.0), ("https://a.example", 1.0)):
+        web.robots[origin] = b"User-agent: *\nDisallow: /x\n"
+        web.now += 30 * 3600.0  # past the expiry of the copies
+        web.add(f"{origin}/{delay_s}")
+        web.run()
+        assert host.courtesy.delay_s == delay_s
+
+
+def test_address_that_throttles_is_asked_less_often_until_it_answers_well() -> None:
+    hosts = [f"h{number}.example" for number in range(12)]
+    throttled = Failed(Failure.THROTTLED, "status 429", answered(429))
+    web = Simulation(
+        PolitenessSettings(delay=0.0, delay_per_ip=1.0, connections_per_ip=1, robots=False),
+        addresses=dict.fromkeys(hosts, "192.0.2.9"),
+        outcomes={f"http://{host}/": throttled for host in hosts[:3]},
+    )
+    web.add(*(f"http://{host}/" for host in hosts))
+    web.run()
+    pauses = gaps(web.sent)
+    assert pauses[:3] == pytest.approx([2.0, 3.0, 5.0])
+    assert pauses[2:] == sorted(pauses[2:], reverse=True)
+    assert pauses[-1] == pytest.approx(1.0)
+
+
+def test_restart_after_a_crash_keeps_the_delays_of_requests_that_left_no_record() -> None:
+    politeness = PolitenessSettings(delay=5.0, delay_per_ip=2.0)
+    before = Simulation(politeness)
+    before.add(*pages("a.example", 1))
+    before.run()
+    record = before.frontier.host("a.example").snapshot(UTC_OFFSET)
+    for crashed, wait_s in ((False, 2.0), (True, 5.0)):
+        after = Simulation(politeness, now=before.now + 1000.0)
+        after.frontier.restore(replace(record), 0, after.now, crashed=crashed)
+        started = after.now
+        after.add("http://a.example/next")
+        after.run()
+        assert after.sent[0][0] - started == pytest.approx(wait_s)
 
 
 def test_disallowed_url_is_denied_at_take() -> None:

@@ -88,7 +88,7 @@ def test_failure_is_recorded_with_what_is_known(answer: Answer | None, status: i
     ],
 )
 def test_redirect_has_one_link_or_a_count(location: str, target: str | None, counted: str | None) -> None:
-    row, links, _ = moved(location)
+    row, links, *_ = moved(location)
     assert (row.status, row.redirect_to, row.redirect_kind) == (301, target, RedirectKind.MOVED_301)
     assert [(link.target, link.kind, link.ordinal) for link in links] == (
         [(target, Kind.REDIRECT, 0)] if target else []
@@ -124,7 +124,7 @@ def test_fragment_of_a_location_is_kept_with_the_link() -> None:
     ],
 )
 def test_refresh_header_is_the_last_link(value: str, target: str | None, delay_s: float | None) -> None:
-    row, links, _ = html("<a href=/a>a</a>", ("refresh", value))
+    row, links, *_ = html("<a href=/a>a</a>", ("refresh", value))
     assert (row.redirect_to, row.redirect_delay_s) == (target, delay_s)
     assert [link.kind for link in links] == ([Kind.A, Kind.META_REFRESH] if target else [Kind.A])
     assert row.links == len(links) == links[-1].ordinal + 1
@@ -133,7 +133,7 @@ def test_refresh_header_is_the_last_link(value: str, target: str | None, delay_s
 
 
 def test_meta_refresh_wins_over_the_header() -> None:
-    row, links, _ = html("<meta http-equiv=refresh content='1; url=/meta'>", ("refresh", "0; url=/header"))
+    row, links, *_ = html("<meta http-equiv=refresh content='1; url=/meta'>", ("refresh", "0; url=/header"))
     assert (row.redirect_to, row.redirect_kind) == ("https://www.shop.example.co.uk/meta", RedirectKind.META_REFRESH)
     assert [link.kind for link in links] == [Kind.META_REFRESH]
 
@@ -219,7 +219,7 @@ PAGE = b"<title>t</title><a href=/x>x</a>"
 )
 def test_links_are_read_from_good_answers_that_are_html(status: int, content_type: str | None, links: int) -> None:
     fields = [("content-type", content_type)] if content_type is not None else []
-    row, found, _ = recorded(Fetched(answered(status, *fields), PAGE))
+    row, found, *_ = recorded(Fetched(answered(status, *fields), PAGE))
     assert (row.status, row.links, len(found)) == (status, links, links)
     assert (row.title, row.body_bytes, row.body_hash) == ("t" if links else None, len(PAGE), xxh3_128_digest(PAGE))
 
@@ -231,7 +231,7 @@ def test_empty_body_has_no_hash_and_no_charset() -> None:
 
 @pytest.mark.parametrize("cap", [Truncated.WIRE, Truncated.BODY], ids=["wire", "body"])
 def test_cut_page_says_so_and_keeps_its_links(cap: Truncated) -> None:
-    row, links, _ = recorded(Fetched(answered(200, HTML, wire_bytes=50), PAGE + b"<a href=/cu", cap))
+    row, links, *_ = recorded(Fetched(answered(200, HTML, wire_bytes=50), PAGE + b"<a href=/cu", cap))
     assert (row.truncated, row.wire_bytes, len(links)) == (cap, 50, 1)
 
 
@@ -254,7 +254,45 @@ def test_counts_of_the_page_are_those_of_its_links() -> None:
         "<a href=/x>1</a><a href=https://b.example/ rel=nofollow>2</a><a href=#x>3</a><a href=mailto:x>4</a>"
         "<a href='https://[x'>5</a><a href=/over>6</a>"
     )
-    row, links, _ = html(text, max_links=2)
+    row, links, *_ = html(text, max_links=2)
     assert (row.links, row.internal, row.external, row.external_domains, row.nofollow) == (2, 1, 1, 1, 1)
     assert (row.same_document, row.other_scheme, row.bad_href, row.links_dropped) == (1, 1, 1, 1)
     assert [link.anchor for link in links] == ["1", "2"]
+
+
+PDF = ("content-type", "application/pdf")
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        pytest.param(PDF, b"%PDF", id="a document"),
+        pytest.param(HTML, b"", id="an empty page"),
+        pytest.param(HTML, PAGE, id="a page"),
+    ],
+)
+def test_header_of_a_good_answer_is_read_whatever_its_body(answer: tuple[str, str], body: bytes) -> None:
+    fields = [
+        answer,
+        ("link", '<https://b.example/c>; rel="canonical"'),
+        ("x-robots-tag", "noindex, nofollow"),
+        ("refresh", "3; url=/later"),
+    ]
+    found = recorded(Fetched(answered(200, *fields), body))
+    row = found.row
+    assert (row.canonical, row.canonical_source) == ("https://b.example/c", CanonicalSource.HEADER)
+    assert (row.robots, row.robots_source) == (Robots.NOINDEX | Robots.NOFOLLOW, RobotsSource.HEADER)
+    assert found.page_nofollow
+    assert row.redirect_to == "https://www.shop.example.co.uk/later"
+    kinds = [link.kind for link in found.links]
+    assert kinds == [Kind.HEADER_LINK, *([Kind.A] if body == PAGE else []), Kind.META_REFRESH]
+    assert (row.links, row.external, row.internal) == (len(kinds), 1, len(kinds) - 1)
+
+
+def test_kinds_that_are_not_stored_are_counted_and_followed_all_the_same() -> None:
+    text = "<link rel=next href=/n><a href=/a>a</a><img src=/i><script src=/s></script><form action=/f></form>"
+    followed = frozenset({Kind.A, Kind.LINK_NEXT})
+    found = html(text, kinds=frozenset({Kind.EMBED, Kind.LINK_NEXT}), followed=followed)
+    assert [link.kind for link in found.links] == [Kind.LINK_NEXT, Kind.EMBED]
+    assert [link.kind for link in found.links_to_follow] == [Kind.A]
+    assert (found.row.links, found.row.internal, found.links_unwanted) == (2, 2, 3)

@@ -204,7 +204,9 @@ async def test_fresh_run_forgets_urls_but_not_manners_or_segments(tmp_path: Path
     batch.robots = {"x": robots(1)}
     batch.hosts = {1: host(1, discovered=2, done=1, failures=3, parked="dns", bytes=9, **learnt, **visits)}
     await store.commit(batch, NOW)
-    assert await store.start_run("test", "{}", fresh=True, now=NOW) == RunInfo(2, 2, resumed=False, finished=False)
+    assert await store.start_run("test", "{}", fresh=True, now=NOW) == RunInfo(
+        2, 2, resumed=False, finished=False, crashed=True
+    )
     assert await store.load_hosts() == [host(1, **learnt, **visits)]
     assert await store.queued_counts() == {}
     assert (await store.load_seen()).size == 0

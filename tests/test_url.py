@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crawler import url
-from crawler.url import Domains, Refusal, Resolver, Target, domains_of, normalise
+from crawler.url import URL_BYTES_MAX, Domains, Refusal, Resolver, Target, domains_of, normalise
 from tests.vectors import load
 
 PAGE = "https://www.example.org/a/b/page.html?x=1"
@@ -227,3 +227,32 @@ def test_remembered_hosts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_shard_and_fingerprint_are_xxh3() -> None:
     assert url.shard_of("example.org") == url.fingerprint("example.org") & 4095
     assert url.fingerprint("") == 0x2D06800538D394C2
+
+
+BASE = "https://a.example/dir/"
+SHORT = "x" * (URL_BYTES_MAX - len(BASE))
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        pytest.param("{}", id="relative"),
+        pytest.param("/dir/{}", id="from the root"),
+        pytest.param("https://a.example/dir/{}", id="absolute"),
+        pytest.param("../dir/{}", id="climbing"),
+        pytest.param("./{}", id="with a dot"),
+        pytest.param("HTTPS://a.example/dir/{}", id="through the parser"),
+    ],
+)
+def test_href_is_bad_when_its_url_would_be_too_long(href: str) -> None:
+    resolver = Resolver(BASE)
+    assert resolver.resolve(href.format(SHORT)) == Target(BASE + SHORT, "a.example", None)
+    assert resolver.resolve(href.format("x" * 2 * URL_BYTES_MAX)) is Refusal.BAD
+    fragment = "f" * (URL_BYTES_MAX - 1)
+    assert resolver.resolve(href.format("x#" + fragment)) == Target(BASE + "x", "a.example", fragment)
+    assert resolver.resolve(href.format("x#" + 2 * fragment)) is Refusal.BAD
+
+
+def test_url_that_is_too_long_has_no_normal_form() -> None:
+    assert url.normalise(BASE + SHORT) == BASE + SHORT
+    assert url.normalise(BASE + SHORT + "x") is None

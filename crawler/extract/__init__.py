@@ -4,8 +4,8 @@ Rule: pure and total; any bytes give a `Page`. Read `document` first (the order 
 `words`, `place` and `rel` (the columns of a link), `rows` (folding and counts), `head` (the page's own columns).
 """
 
-from crawler.extract.document import extract, header_rows
+from crawler.extract.document import extract, extract_header
 from crawler.extract.page import ExtractSettings, Page, Refresh
 from crawler.extract.tree import PARSER
 
-__all__ = ["PARSER", "ExtractSettings", "Page", "Refresh", "extract", "header_rows"]
+__all__ = ["PARSER", "ExtractSettings", "Page", "Refresh", "extract", "extract_header"]

@@ -21,7 +21,7 @@ from crawler.extract.tree import TAGS, Node, parse
 from crawler.extract.words import INNER, WordReader, hreflang_of, words_of
 from crawler.headers import link_header as parse_link_header
 from crawler.url import Resolver, host_of
-from storage.records import Kind, LinkRow, Place
+from storage.records import Kind, Place
 
 _BASE: Final = TAGS["base"]
 _A: Final = TAGS["a"]
@@ -51,7 +51,7 @@ def extract(
     ancestors = Ancestors(root, [pair for pair in others if pair[0] in PARTS])
     words = WordReader(root, [pair for pair in others if pair[0] in INNER], ancestors, settings)
     reading = Reading(page, base_url, rows, words, ancestors.place, settings)
-    readers = readers_of(settings.kinds)
+    readers = readers_of(settings.kinds and settings.kinds | settings.followed)
     for tag, node in found:
         read = readers.get(tag)
         if read is not None:
@@ -61,11 +61,12 @@ def extract(
     return page
 
 
-def header_rows(values: Iterable[str], page_url: str, settings: ExtractSettings) -> list[LinkRow]:
-    """Return the rows of an answer's Link fields alone, for an answer that is no HTML page."""
+def extract_header(link_header: Iterable[str], page_url: str, settings: ExtractSettings) -> Page:
+    """Read the Link fields alone, of an answer that is no HTML page."""
     page = Page()
-    _read_link_header(page, values, page_url, settings)
-    return page.links
+    _read_link_header(page, link_header, page_url, settings)
+    count_links(page, host_of(page_url))
+    return page
 
 
 def _read_link_header(page: Page, values: Iterable[str], page_url: str, settings: ExtractSettings) -> None:

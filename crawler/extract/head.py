@@ -16,6 +16,8 @@ from crawler.url import normalise
 
 TITLE_BYTES: Final = 1024
 VALUE_BYTES: Final = 256
+BASE_BYTES_MAX: Final = 2048
+"""Longest base in force: it stands again in front of every short href, so a long one is an attack on memory."""
 
 Attributes = dict[str, str | None]
 
@@ -37,7 +39,8 @@ def read_base(page: Page, bases: list[Node], page_url: str) -> None:
     for node in bases:
         attributes = node.attributes
         if "href" in attributes:
-            page.base = normalise(attributes["href"] or "", page_url)
+            base = normalise(attributes["href"] or "", page_url)
+            page.base = base if base is None or len(base) <= BASE_BYTES_MAX else None
             return
 
 

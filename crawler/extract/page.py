@@ -13,7 +13,9 @@ class ExtractSettings:
     """What to keep of a page."""
 
     kinds: frozenset[Kind] = frozenset()
-    """Kinds to store; empty for all. Links of other kinds are neither stored nor counted."""
+    """Kinds to store; empty for all. Links of other kinds are counted in `links_unwanted`."""
+    followed: frozenset[Kind] = frozenset()
+    """Kinds that are read whatever `kinds` says, and handed on in `links_to_follow`."""
     anchor_bytes: int = 512
     max_links: int = 20_000
     """Link rows of a page; further ones are counted in `links_dropped`."""
@@ -37,6 +39,8 @@ class Page:
 
     links: list[LinkRow] = field(default_factory=list)
     """In document order, identical ones folded."""
+    links_to_follow: list[LinkRow] = field(default_factory=list)
+    """Links of kinds that are followed but not stored."""
     title: str | None = None
     lang: str | None = None
     canonical: str | None = None
@@ -57,3 +61,5 @@ class Page:
     same_document: int = 0
     other_scheme: int = 0
     links_dropped: int = 0
+    links_unwanted: int = 0
+    """Links of kinds that the settings do not store."""

@@ -36,6 +36,7 @@ _KINDS: Final = {
     "modulepreload": Kind.RESOURCE,
     "prefetch": Kind.RESOURCE,
     "amphtml": Kind.LINK_AMPHTML,
+    "sitemap": Kind.SITEMAP,
     "alternate": Kind.LINK_ALTERNATE,
     "next": Kind.LINK_NEXT,
     "prev": Kind.LINK_PREV,

@@ -32,14 +32,27 @@ _Key = tuple[str, int, int, str, int]
 class Rows:
     """Collects the links of one page in document order."""
 
-    __slots__ = ("_first", "_kinds", "_max", "_page", "_repeats", "_rows", "_variants", "full", "known", "parts")
+    __slots__ = (
+        "_first",
+        "_kinds",
+        "_max",
+        "_page",
+        "_repeats",
+        "_rows",
+        "_stored",
+        "_variants",
+        "full",
+        "known",
+        "parts",
+    )
 
     def __init__(self, page: Page, resolver: Resolver, settings: ExtractSettings) -> None:
         self._page = page
         self._rows = page.links
         self.known = resolver.known
         self.parts = resolver.parts
-        self._kinds = settings.kinds
+        self._kinds = settings.kinds and settings.kinds | settings.followed
+        self._stored = settings.kinds
         self._max = settings.max_links
         self.full = len(self._rows) >= self._max
         self._first: dict[str, int] = {}
@@ -51,6 +64,7 @@ class Rows:
     def target(self, href: str, kind: int) -> Parts | None:
         """Resolve an href; None when its kind is not wanted, or when it is no link, which is counted."""
         if self._kinds and kind not in self._kinds:
+            self._page.links_unwanted += 1
             return None
         # Images in place of URLs are not resolved: hashing one of 100 KB costs 100 us.
         target = Refusal.OTHER_SCHEME if href.startswith("data:") else self.known.get(href) or self.parts(href)
@@ -110,6 +124,16 @@ class Rows:
         rows = self._rows
         for position, repeats in self._repeats.items():
             rows[position] = rows[position]._replace(repeats=repeats)
+        if self._stored:
+            self._set_apart()
+
+    def _set_apart(self) -> None:
+        """Leave the links that are to be stored in the page; those that are only followed go beside them."""
+        page = self._page
+        apart = [row for row in page.links if row.kind not in self._stored]
+        page.links_to_follow += apart
+        page.links_unwanted += len(apart)
+        page.links[:] = [row for row in page.links if row.kind in self._stored]
 
 
 def count_links(page: Page, page_host: str) -> None:

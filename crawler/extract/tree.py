@@ -2,7 +2,7 @@
 
 Rule: never raises on any bytes, and never asks for serialised HTML. Tags are known by lexbor's numbers, read once from
 a probe document, because comparing numbers costs a third of comparing names. What the elements mean is decided by
-`crawler.extract.reader`.
+`crawler.extract.elements`.
 """
 
 from __future__ import annotations
