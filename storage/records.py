@@ -234,7 +234,7 @@ class PageRow:
     """UTC, microseconds since the epoch, end of the fetch."""
     fetch_ms: float = 0.0
     queue_ms: float = 0.0
-    """From discovery (or the resume of the crawl) to the start of the fetch."""
+    """From discovery to the start of the fetch, with the time in which no crawl ran."""
     status: int | None = None
     failure: int | None = None
     http_version: str | None = None

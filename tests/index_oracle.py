@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from storage.index.policy import MOVE_DELAY_S
 from storage.records import Kind, LinkRow, PageRow, Rel, Robots
 from tests.index_web import Web, domain, host
 
@@ -136,7 +137,8 @@ class Oracle:
         path = [url]
         while len(path) <= 10:
             page = self.known.get(path[-1])
-            then = page and (page.redirect_to or page.canonical)
+            quick = page and (page.redirect_delay_s or 0.0) <= MOVE_DELAY_S
+            then = page and ((page.redirect_to if quick else None) or page.canonical)
             if not then or then in path:
                 break
             path.append(then)

@@ -247,11 +247,12 @@ def test_other_text_is_no_target(text: str) -> None:
 
 
 def test_hosts_are_named_with_their_domains() -> None:
-    rows = name_hosts(["www.example.co.uk", "127.0.0.1", "[::1]", "me.github.io"]).to_pylist()
+    rows = name_hosts(["www.example.co.uk", "127.0.0.1", "[::1]", "me.github.io", "www.a.test."]).to_pylist()
     assert [tuple(row.values()) for row in rows] == [
         ("www.example.co.uk", "example.co.uk", "example.co.uk", "uk.co.example.www"),
         ("127.0.0.1", "127.0.0.1", "127.0.0.1", "127.0.0.1"),
         ("[::1]", "[::1]", "[::1]", "[::1]"),
         ("me.github.io", "github.io", "me.github.io", "io.github.me"),
+        ("www.a.test.", "a.test", "a.test", "test.a.www."),
     ]
     assert reversed_host("localhost") == "localhost"

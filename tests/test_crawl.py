@@ -154,6 +154,17 @@ def test_disallowed_pages_are_recorded_and_never_asked_for(polite: PoliteCrawl) 
     assert denied - {url for url, facts in polite.reach.fetched.items() if facts.fate is Fate.CUT} == expected
 
 
+def test_robots_and_redirects_are_counted(polite: PoliteCrawl) -> None:
+    assert polite.report.snapshot is not None
+    counters = polite.report.snapshot.counters
+    redirects = [facts for facts in polite.reach.fetched.values() if 300 <= (facts.status or 0) < 400]
+    assert counters["redirects"] == len(redirects) > 100
+    files = [row for row in polite.served if "robots" in row.path]
+    assert counters["robots.fetches"] == len(files) > len(polite.sites)
+    denied = [url for url in polite.reach.disallowed if url.split("/")[2] not in polite.parked]
+    assert counters["denied.robots"] == len(denied) > 100
+
+
 def test_states_of_the_urls_add_up(polite: PoliteCrawl) -> None:
     totals = read_status(polite.data_dir).totals
     assert totals.conserved

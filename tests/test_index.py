@@ -130,6 +130,15 @@ def test_target_is_followed_over_redirects_and_canonicals(tmp_path: Path) -> Non
     assert row["target_path"] == [f"https://t.example/{step}" for step in (1, 2, 3, 4)]
 
 
+@pytest.mark.parametrize(("delay_s", "moved"), [(0.0, True), (10.0, True), (10.5, False), (1800.0, False)])
+def test_page_that_reloads_after_a_while_has_not_moved(tmp_path: Path, delay_s: float, moved: bool) -> None:
+    web, kind = Web(), int(RedirectKind.META_REFRESH)
+    web.visit(A, link("https://t.example/1"))
+    web.visit("https://t.example/1", redirect_to="https://t.example/2", redirect_kind=kind, redirect_delay_s=delay_s)
+    row = web.build(tmp_path).only("backlinks", source_url=A)
+    assert row["target_final"] == ("https://t.example/2" if moved else None)
+
+
 def test_chain_of_redirects_ends_at_a_loop_and_after_ten_hops(tmp_path: Path) -> None:
     web = Web()
     web.visit(A, link("https://l.example/1"), link("https://t.example/0"))

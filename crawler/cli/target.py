@@ -27,10 +27,14 @@ class TargetUnclear(Exception):
 
 
 def reversed_host(host: str) -> str:
-    """Return the labels from the last, so that a domain's hosts sort together; addresses stay as they are."""
+    """Return the labels from the last, so that a domain's hosts sort together; addresses stay as they are.
+
+    The dot of a name written in full (`a.example.`) stays at the end: that host belongs to its domain too.
+    """
     if host[-1:] == "]" or host.rpartition(".")[2].isdecimal():
         return host
-    return ".".join(reversed(host.split(".")))
+    name = host.removesuffix(".")
+    return ".".join(reversed(name.split("."))) + host[len(name) :]
 
 
 def name_hosts(hosts: Sequence[str]) -> pa.Table:

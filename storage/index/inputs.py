@@ -9,7 +9,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from storage.index.policy import MAX_HOPS, NOFOLLOW_RELS, ROLES, SINGLE
+from storage.index.policy import MAX_HOPS, MOVE_DELAY_S, NOFOLLOW_RELS, ROLES, SINGLE
 from storage.records import Kind, Robots
 
 KINDS: Final = pa.table(
@@ -25,6 +25,7 @@ POLICY: Final = pa.table(
         "nofollow_rels": pa.array([int(NOFOLLOW_RELS)], pa.uint16()),
         "nofollow": pa.array([int(Robots.NOFOLLOW)], pa.uint16()),
         "noindex": pa.array([int(Robots.NOINDEX)], pa.uint16()),
+        "move_delay_s": pa.array([MOVE_DELAY_S], pa.float64()),
         "max_hops": pa.array([MAX_HOPS], pa.int32()),
     }
 )

@@ -44,5 +44,8 @@ SINGLE: Final = frozenset(
 NOFOLLOW_RELS: Final = Rel.NOFOLLOW | Rel.UGC | Rel.SPONSORED
 """Each asks engines not to count the link (Google: "Qualify your outbound links")."""
 
+MOVE_DELAY_S: Final = 10.0
+"""A refresh within so many seconds moves the visitor on; a later one reloads a page that is read meanwhile."""
+
 MAX_HOPS: Final = 10
 """Redirects and canonicals followed from a target: as many redirects as Googlebot follows."""

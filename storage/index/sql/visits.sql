@@ -30,7 +30,7 @@ dated AS (
 
 SELECT
     v.fetch, v.url, v.host, v.depth, v.fetched_at, v.visit, v.visits, v.first_content, v.failure, v.ip,
-    v.redirect_to, v.wire_bytes,
+    v.redirect_to, v.redirect_delay_s, v.wire_bytes,
     CASE WHEN s.outcome = 'same' THEN 'unknown' ELSE v.outcome END AS outcome,  -- a 304 that confirms nothing we have
     CASE WHEN v.outcome = 'same' THEN coalesce(s.status, v.status) ELSE v.status END AS status,
     s.fetch AS shown_fetch,
