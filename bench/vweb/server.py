@@ -11,6 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
+from random import uniform
 from typing import Final, cast
 
 from bench.vweb.answers import Answers, Reply, error
@@ -33,6 +34,7 @@ class Connection(asyncio.Protocol):
         self._address = address
         self._log = log
         self._latency_s = answers.web.spec.latency_s
+        self._latency_spread = answers.web.spec.latency_spread
         self._pending = b""
         self._arrived_s = 0.0
         self._ended_s = 0.0
@@ -94,7 +96,8 @@ class Connection(asyncio.Protocol):
             reply = error(405, ("Connection: close",))._replace(close=True)
         self._open = host, path, reply.status
         if self._latency_s:
-            asyncio.get_running_loop().call_later(self._latency_s, self._send, reply)
+            factor = 1.0 + uniform(-self._latency_spread, self._latency_spread)
+            asyncio.get_running_loop().call_later(self._latency_s * factor, self._send, reply)
         else:
             self._send(reply)
 

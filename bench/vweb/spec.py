@@ -77,6 +77,8 @@ class WebSpec:
     gzip: bool = False
     latency_s: float = 0.0
     """Wait before every answer."""
+    latency_spread: float = 0.0
+    """Each wait is drawn evenly from `latency_s` times 1 - spread to 1 + spread."""
     suffixes: tuple[str, ...] = ("test",)
     """Top-level names the domains are spread over; none is on the public suffix list."""
     cache_bytes: int = 256 << 20
