@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench clean lock
+.PHONY: help run test check format bench torture clean lock
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -40,6 +40,9 @@ format: $(INSTALLED) ## Format the code and mend what ruff can mend
 
 bench: $(INSTALLED) ## Measure pages and links per CPU second on the virtual web
 	$(BIN)/python -m bench.crawl $(ARGS)
+
+torture: $(INSTALLED) ## Kill, starve and attack the crawler in full and print what holds (long)
+	$(BIN)/python -m bench.torture $(ARGS)
 
 clean: ## Remove the environment, caches and builds; crawled data stays
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
