@@ -43,7 +43,7 @@ _CONTACT_ADVICE: Final = "write a URL or an e-mail address where operators of si
 
 def fixed_address(settings: Settings, host: str) -> Address | None:
     """Return the address of `host` where the settings alone tell it: literals, the static map, localhost."""
-    hosts = settings.network.hosts
+    host, hosts = host.removesuffix("."), settings.network.hosts
     suffixes = (f"*.{host.split('.', depth)[depth]}" for depth in range(1, host.count(".") + 1))
     for name in (host, *suffixes):
         if name in hosts:

@@ -12,20 +12,17 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
 
 from config.units import Bytes, Seconds
+from config.urls import HostPattern, MappedHost, ScopeRule, SeedUrl
 from config.values import (
     AddressBlock,
     Contact,
     Endpoint,
     HeaderName,
     HeaderValue,
-    HostPattern,
     Label,
-    MappedHost,
     PlacedPath,
     ProductToken,
     ProxyUrl,
-    ScopeRule,
-    SeedUrl,
 )
 
 AGENT_VERSION: Final = "0.1"
@@ -77,7 +74,9 @@ class ScopeSettings(Section):
     follow: Literal["host", "domain", "any", "listed"] = "domain"
     """Follow links to the seeds' hosts, to their registered domains, to any host, or only to what include lists."""
     include: Annotated[tuple[ScopeRule, ...], Strict(False)] = ()
-    """Follow only URLs that a rule names: a URL prefix, a glob over host and path, or "re:" and RE2 syntax."""
+    """Follow only URLs that a rule names: a URL prefix ("https://example.org/docs/"), a glob over host and path
+    ("*.example.org/*", which leaves example.org itself out; "*/docs/*" on any host), or "re:" and RE2 syntax.
+    """
     exclude: Annotated[tuple[ScopeRule, ...], Strict(False)] = ()
     """Never follow URLs that a rule names; wins over include, so that traps can be cut out of a wanted site."""
     nofollow: Literal["skip", "follow"] = "skip"
@@ -104,7 +103,7 @@ class Override(Section):
     """Politeness of the hosts that one pattern matches; the first override that matches wins."""
 
     match: HostPattern
-    """Host or glob over hosts, as "*.example.org"."""
+    """Host, or glob over hosts: "*.example.org" is every host below example.org, but not example.org itself."""
     delay: Seconds | None = None
     """Instead of politeness.delay."""
     connections: AtLeastOne | None = None
@@ -139,7 +138,9 @@ class PolitenessSettings(Section):
     robots: bool = True
     """Obey robots.txt (RFC 9309); off only for sites that are your own."""
     overrides: Annotated[tuple[Override, ...], Strict(False), AfterValidator(_useful)] = ()
-    """Other values for some hosts, each as { match = "*.example.org", delay = "5s", connections = 1 }."""
+    """Other values for some hosts, each as { match = "*.example.org", delay = "5s", connections = 1 }; the first that
+    matches wins. As in DNS, "*.example.org" is every host below example.org, but not example.org itself.
+    """
 
 
 class FetchSettings(Section):
@@ -196,7 +197,9 @@ class NetworkSettings(Section):
     nameservers: Annotated[tuple[Endpoint, ...], Strict(False)] = ()
     """DNS servers as "ip" or "ip:port"; empty means the system's, a local caching one suits big crawls best."""
     hosts: dict[MappedHost, Endpoint] = Field(default_factory=dict)
-    """Static map from a name or "*.suffix" to "ip" or "ip:port", before DNS: for tests and mirrors."""
+    """Static map from a name or "*.suffix" to "ip" or "ip:port", before DNS: for tests and mirrors. "*.suffix" is every
+    name below the suffix, but not the suffix itself.
+    """
     allow_addresses: Annotated[tuple[AddressBlock, ...], Strict(False)] = ()
     """Networks that may be reached beyond public ones, as "127.0.0.0/8": keeps pages from aiming at your own."""
     proxy: ProxyUrl | None = None

@@ -12,7 +12,7 @@ from pathlib import Path
 from config.combinations import seed_conflicts
 from config.errors import ConfigError, shown
 from config.models import Settings
-from config.values import seed_url
+from config.urls import seed_url
 
 
 def seeds(settings: Settings) -> list[str]:

@@ -1,8 +1,8 @@
-"""Checks of single values: seeds, scope rules, host patterns, addresses, contact, headers.
+"""Checks of single values: addresses, contact, headers, names and paths.
 
 Rule: a check returns the value in the form the crawler uses, or raises ValueError with the end of the sentence
-that the value begins ("is not a network; ..."). What several settings say together is `config.combinations`' matter,
-and whether a seed is a URL the crawler can use is decided where URLs are parsed.
+that the value begins ("is not a network; ..."). URLs, hosts and patterns of them are `config.urls`' matter, what
+several settings say together `config.combinations`'.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-import re2
 from pydantic import AfterValidator, Strict, ValidationInfo
+
+from config.urls import BLANK, is_web_url
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -43,64 +44,10 @@ REFUSED_HEADERS: Final = {
 }
 """Request headers that no setting may carry, with the reason."""
 
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?!\d)")  # "host:8080" is a host and its port
-_BLANK: Final = re.compile(r"[\s\x00-\x1f\x7f]")
-_HOST: Final = re.compile(r"[^\s/@:?#\\*\[\]]+")
-_HOST_PATTERN: Final = re.compile(r"[^\s/@:?#\\]+|\[[0-9A-Fa-f:.]+\]")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _FIELD_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?|")
 _PRODUCT: Final = re.compile(r"[A-Za-z_-]+")  # RFC 9309 section 2.2.1
 _EMAIL: Final = re.compile(r"(?:mailto:)?[^\s@()<>,;:\"\\]+@[^\s@()<>,;:\"\\]+\.[^\s@()<>,;:\"\\]+")
-_WEB: Final = ("http", "https")
-
-_RE2_QUIET: Final = re2.Options()
-_RE2_QUIET.log_errors = False  # the error is shown with file and key instead
-
-
-def seed_url(text: str) -> str:
-    """Return a seed as a URL; one without a scheme (`example.org/docs`) means https."""
-    if not text or _BLANK.search(text):
-        raise ValueError("is not a URL; write one like https://example.org/")
-    url = text if _SCHEME.match(text) else f"https://{text}"
-    if not _is_web_url(url):
-        raise ValueError("is not a URL of scheme http or https with a host")
-    return url if urlsplit(url).path or "?" in url else f"{url}/"
-
-
-def scope_rule(text: str) -> str:
-    """Return a rule of scope.include and exclude: "re:" and an RE2 expression, a glob with *, or a URL prefix."""
-    if text.startswith("re:"):
-        return _expression(text)
-    if not text or _BLANK.search(text):
-        raise ValueError("is not a rule; white space in a URL is written %20")
-    scheme = text.partition("://")[0] if "://" in text else ""
-    if scheme and "*" not in scheme and scheme.lower() not in _WEB:
-        raise ValueError("can match nothing; only http and https are crawled")
-    if "*" not in text and not _is_web_url(text):
-        raise ValueError('is not a rule; write a URL prefix ("https://example.org/"), a glob with * or "re:..."')
-    return text
-
-
-def _expression(text: str) -> str:
-    try:
-        re2.compile(text[3:], _RE2_QUIET)
-    except re2.error as error:
-        raise ValueError(f"is not an expression that RE2 can run: {error.args[0].decode()}") from error
-    return text
-
-
-def host_pattern(text: str) -> str:
-    """Return a host or a glob over hosts (`*.example.org`), in lower case."""
-    if not _HOST_PATTERN.fullmatch(text):
-        raise ValueError('is not a host or a pattern of hosts; write it like "example.org" or "*.example.org"')
-    return text.lower()
-
-
-def mapped_host(text: str) -> str:
-    """Return a key of the static host map in lower case: a name, or `*.` and a suffix."""
-    if not _HOST.fullmatch(text.removeprefix("*.")):
-        raise ValueError('is not a host name; write it like "example.org" or "*.example.org"')
-    return text.lower()
 
 
 def endpoint(text: str) -> tuple[Address, int | None]:
@@ -148,8 +95,8 @@ def product_token(text: str) -> str:
 
 def contact(text: str) -> str:
     """Return a page or an e-mail address where a site's operator finds who crawls; empty means none."""
-    plain = text.isascii() and not _BLANK.search(text) and not set(text) & set('()<>"')
-    if text and not (plain and (_EMAIL.fullmatch(text) or _is_web_url(text))):
+    plain = text.isascii() and not BLANK.search(text) and not set(text) & set('()<>"')
+    if text and not (plain and (_EMAIL.fullmatch(text) or is_web_url(text))):
         raise ValueError('is neither a URL nor an e-mail address; write it like "https://example.org/crawler"')
     return text
 
@@ -173,7 +120,7 @@ def header_value(text: str) -> str:
 
 def proxy_url(text: str) -> str:
     """Return the URL of an HTTP proxy."""
-    if _BLANK.search(text) or not _is_web_url(text) or urlsplit(text).path not in ("", "/"):
+    if BLANK.search(text) or not is_web_url(text) or urlsplit(text).path not in ("", "/"):
         raise ValueError('is not the URL of a proxy; write it like "http://proxy.example.org:3128"')
     return text
 
@@ -194,18 +141,6 @@ def placed(path: Path, info: ValidationInfo) -> Path:
         raise ValueError("begins with the home folder of a user that does not exist") from error
 
 
-def _is_web_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in _WEB and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:  # a broken IPv6 literal or a port that is no number
-        return False
-
-
-SeedUrl = Annotated[str, AfterValidator(seed_url)]
-ScopeRule = Annotated[str, AfterValidator(scope_rule)]
-HostPattern = Annotated[str, AfterValidator(host_pattern)]
-MappedHost = Annotated[str, AfterValidator(mapped_host)]
 Endpoint = Annotated[str, AfterValidator(endpoint_text)]
 AddressBlock = Annotated[str, AfterValidator(network)]
 ProductToken = Annotated[str, AfterValidator(product_token)]

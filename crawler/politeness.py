@@ -7,9 +7,8 @@ Times are seconds of one monotonic clock, given by the caller; who waits at a cl
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from fnmatch import translate
-from re import compile as compile_pattern
 from typing import TYPE_CHECKING, Final
 
 from crawler.outcome import Failed, Fetched, Outcome, Redirected
@@ -55,7 +54,7 @@ class PaceTable:
         self._general = Pace(settings.delay, settings.connections_per_host)
         self._overrides = [
             (
-                compile_pattern(translate(rule.match.lower())),
+                re.compile(_expression(rule.match)),
                 Pace(
                     self._general.delay_s if rule.delay is None else rule.delay,
                     self._general.connections if rule.connections is None else rule.connections,
@@ -66,9 +65,14 @@ class PaceTable:
 
     def pace_of(self, host: str) -> Pace:
         for pattern, pace in self._overrides:
-            if pattern.match(host):
+            if pattern.fullmatch(host):
                 return pace
         return self._general
+
+
+def _expression(pattern: str) -> str:
+    """Return the expression of a pattern of hosts, in which the star alone is special."""
+    return ".*".join(re.escape(part) for part in pattern.split("*"))
 
 
 class Gate:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import re2
 
+from config.urls import glob_parts
 from crawler.traps import part_of, path_segments, repeats
 from crawler.url import domains_of, fingerprint, host_of
 from storage.records import Kind
@@ -66,12 +67,19 @@ FOLLOWED_KINDS: Final = frozenset(
 )
 
 
+LETTERS: Final = "[a-z]*"
+WITHIN_HOST: Final = "[^/]*"
+ANYTHING: Final = ".*"
+"""What a star stands for in the scheme, in the host, and behind it."""
+
+
 class Rules:
-    """A list of URL rules: prefixes, globs and `re:` expressions, all matched in linear time.
+    """A list of URL rules, in the form `config.urls` gives them: prefixes, globs and `re:` expressions.
 
     `https://a.example/docs/` is a prefix of the whole URL. A rule with `*` is a glob over the URL without its scheme
-    (`*.example/blog/*`, on any port unless it names one), or over all of it when the rule has one. `re:` is an RE2
-    expression searched in the URL.
+    (`*.example/blog/*`, on any port unless it names one), or over all of it when the rule has one. A star in a host
+    stays within the host, but for one that stands for any host (`*/blog/*`): that one, and those behind the host, stand
+    for anything. `re:` is an RE2 expression searched in the URL. All are matched in linear time.
     """
 
     def __init__(self, rules: Sequence[str]) -> None:
@@ -91,15 +99,17 @@ def _expression(rule: str) -> str:
     """Return the RE2 expression of a `re:` rule or a glob."""
     if rule.startswith("re:"):
         return rule[3:]
-    if "://" in rule:
-        return "^" + _glob(rule) + "$"
-    host, slash, path = rule.partition("/")
-    port = "" if ":" in host else "(:[0-9]+)?"
-    return "^https?://" + _glob(host) + port + _glob(slash + path) + "$"
+    scheme, authority, rest = glob_parts(rule)
+    if not rest:  # "https://*", "a.example*": the last star goes on behind the host
+        authority, rest = authority[:-1], "*"
+    start = _glob(scheme, LETTERS) if scheme else "https?"
+    host = ANYTHING if authority == "*" else _glob(authority, WITHIN_HOST)
+    port = "" if scheme or ":" in authority.rpartition("]")[2] else "(:[0-9]+)?"
+    return f"^{start}://{host}{port}{_glob(rest, ANYTHING)}$"
 
 
-def _glob(text: str) -> str:
-    return ".*".join(re2.escape(part) for part in text.split("*"))
+def _glob(text: str, star: str) -> str:
+    return star.join(re2.escape(part) for part in text.split("*"))
 
 
 class Scope:

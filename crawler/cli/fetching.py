@@ -67,7 +67,7 @@ def _page_url(text: str, settings: Settings, config: Path | None) -> str:
     """Return the URL meant. Raises typer.BadParameter or ConfigError for one that cannot be fetched."""
     from config import ConfigError
     from config.combinations import seed_conflicts
-    from config.values import seed_url
+    from config.urls import seed_url
     from crawler.supervisor import resolve_seeds
 
     try:
