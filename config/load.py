@@ -1,16 +1,15 @@
 """Reads a TOML file into settings, or says everything that is wrong with it.
 
 Rule: nothing is guessed and nothing is skipped: a file that is not understood to its last key is refused.
-Paths in the file are seen from the file's folder, paths of overrides from the current one.
+Paths in the file are seen from the file's folder.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from pydantic import ValidationError
@@ -20,30 +19,14 @@ from config.diagnosis import diagnose
 from config.errors import ConfigError, Problem
 from config.models import Settings
 
-NO_OVERRIDES: Final[Mapping[str, str]] = MappingProxyType({})
-PATHS: Final = frozenset({"crawl.seeds_file", "crawl.data_dir", "log.file"})
-TEXTS: Final = frozenset({"crawl.name", "fetch.product", "fetch.contact", "network.proxy"}) | PATHS
-"""Keys whose override is taken as it stands, though it may look like a number."""
-LISTS: Final = frozenset(
-    {"crawl.seeds", "extract.kinds", "network.allow_addresses", "network.nameservers", "scope.exclude", "scope.include"}
-)
-"""Keys for which an override may name a single value instead of a list."""
-
 _POSITION: Final = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
 
-def load(path: Path, overrides: Mapping[str, str] = NO_OVERRIDES) -> Settings:
-    """Return the settings of the file at `path`, with `overrides` (dotted key to value) put over it.
-
-    An override is read as a TOML value where it is one and as text otherwise.
-    Raises ConfigError with a line for each problem.
-    """
-    tables = _parse(path)
-    for key, value in overrides.items():
-        _put(tables, key, _override(key, value))
-    settings, problems = _validate(tables, path)
+def load(path: Path) -> Settings:
+    """Return the settings of the file at `path`. Raises ConfigError with a line for each problem."""
+    settings, problems = _validate(_parse(path), path)
     if problems:
-        raise ConfigError(_line(path, problem, overrides) for problem in problems)
+        raise ConfigError(_line(path, problem) for problem in problems)
     return settings
 
 
@@ -67,31 +50,6 @@ def _syntax(message: str) -> str:
         return f"is not TOML: {message}"
     place = f"line {match[2]}, column {match[3]}" if match[2] else "at the end"
     return f"{place}: is not TOML: {match[1]}"
-
-
-def _override(key: str, value: str) -> object:
-    if key in PATHS:
-        return value if value.startswith("~") else str(Path.cwd() / value)
-    parsed = value if key in TEXTS else _toml_value(value)
-    return [parsed] if key in LISTS and not isinstance(parsed, list) else parsed
-
-
-def _toml_value(text: str) -> object:
-    try:
-        tables = tomllib.loads(f"value = {text}")
-    except ValueError:
-        return text
-    return tables["value"] if len(tables) == 1 else text
-
-
-def _put(tables: dict[str, object], key: str, value: object) -> None:
-    """Set a dotted key; where a table is expected and none is found, the file's own value is what gets reported."""
-    section, _, name = key.partition(".")
-    table = tables.setdefault(section, {})
-    if isinstance(table, dict) and name:
-        table[name] = value
-    elif not name:
-        tables[section] = value
 
 
 def _validate(tables: dict[str, object], path: Path) -> tuple[Settings, list[Problem]]:
@@ -127,6 +85,5 @@ def _setting(key: str) -> str:
     return ".".join(re.split(r"[.\[]", key)[:2])
 
 
-def _line(path: Path, problem: Problem, overrides: Mapping[str, str]) -> str:
-    source = "command line" if _setting(problem.key) in overrides else str(path)
-    return f"{source}: {problem.key}: {problem.text}"
+def _line(path: Path, problem: Problem) -> str:
+    return f"{path}: {problem.key}: {problem.text}"

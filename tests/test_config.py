@@ -1,4 +1,4 @@
-"""The settings: their units, their defaults, the ready files, and what a file and overrides become."""
+"""The settings: their units, their defaults, the ready files, and what a file becomes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from pydantic.fields import FieldInfo
 
 from config import ConfigError, Settings, load, schema, seeds
 from config.diagnosis import SECTIONS
-from config.load import LISTS, PATHS, TEXTS
 from config.models import Override
 from config.units import duration_s, size_bytes
 from storage.records import Kind
@@ -148,14 +147,6 @@ def test_schema_describes_every_key() -> None:
         assert {key for key, value in table["properties"].items() if value["description"]} == keys
 
 
-def test_overrides_know_which_keys_are_lists_paths_and_texts() -> None:
-    defaults = {key: default_of(field) for key, field in every_key()}
-    choices = {"scope.follow", "scope.nofollow", "log.level", "log.format"}
-    assert {key for key, value in defaults.items() if isinstance(value, tuple)} - {"politeness.overrides"} == LISTS
-    assert {key for key, value in defaults.items() if value is None or isinstance(value, str | Path)} - choices == TEXTS
-    assert {key for key, field in every_key() if "Path" in str(field.annotation)} == PATHS
-
-
 @pytest.mark.parametrize("name", ["demo", "bench"])
 def test_ready_file_for_loopback_loads(name: str) -> None:
     settings = load(FOLDER / f"{name}.toml")
@@ -164,13 +155,14 @@ def test_ready_file_for_loopback_loads(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["quickstart", "nightly"])
-def test_ready_file_for_the_web_asks_for_a_contact(name: str) -> None:
+def test_ready_file_for_the_web_asks_for_a_contact(name: str, write: Write) -> None:
     path = FOLDER / f"{name}.toml"
     with pytest.raises(ConfigError) as caught:
         load(path)
     assert len(caught.value.lines) == 1
     assert caught.value.lines[0].startswith(f'{path}: fetch.contact: "" is empty, but https://example.org/ is beyond')
-    assert not load(path, {"fetch.contact": "https://example.org/crawler"}).loopback_only
+    filled_in = path.read_text("utf-8").replace('contact = ""', 'contact = "https://example.org/crawler"')
+    assert not load(write(filled_in)).loopback_only
 
 
 def test_every_ready_file_is_tested() -> None:
@@ -209,32 +201,6 @@ def test_file_saved_with_byte_order_mark_loads(tmp_path: Path) -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
         Settings().crawl.name = "other"
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "expected"),
-    [
-        ("crawl.max_pages", "100", 100),
-        ("crawl.name", "2026", "2026"),
-        ("crawl.seeds", "https://a.example/", ("https://a.example/",)),
-        ("crawl.seeds", '["a.example", "b.example"]', ("https://a.example/", "https://b.example/")),
-        ("politeness.delay", "250 ms", 0.25),
-        ("politeness.robots", "false", False),
-        ("scope.follow", "host", "host"),
-        ("scope.exclude", "*/a,b/*", ("*/a,b/*",)),
-        ("storage.index_memory", "2 GiB", 2 * 1024**3),
-    ],
-    ids=lambda value: str(value)[:24],
-)
-def test_override_wins_over_the_file(write: Write, key: str, value: str, expected: object) -> None:
-    settings = load(write(SEED + CONTACT + "[politeness]\ndelay = 9\n"), {key: value})
-    section, _, name = key.partition(".")
-    assert getattr(getattr(settings, section), name) == expected
-
-
-def test_path_of_override_is_seen_from_the_current_folder(write: Write) -> None:
-    settings = load(write(SEED + CONTACT), {"crawl.data_dir": "there"})
-    assert settings.crawl.data_dir == Path.cwd() / "there"
 
 
 def test_every_setting_has_a_reason() -> None:
