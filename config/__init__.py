@@ -7,7 +7,7 @@ Imports neither crawler nor storage.
 from __future__ import annotations
 
 from config.errors import ConfigError
-from config.load import load
+from config.load import load, load_crawl
 from config.models import (
     CrawlSettings,
     ExtractSettings,
@@ -21,7 +21,6 @@ from config.models import (
     StorageSettings,
 )
 from config.schema import schema
-from config.seedfile import seeds
 
 __all__ = [
     "ConfigError",
@@ -36,6 +35,6 @@ __all__ = [
     "Settings",
     "StorageSettings",
     "load",
+    "load_crawl",
     "schema",
-    "seeds",
 ]

@@ -22,20 +22,23 @@ def conflicts(settings: Settings) -> Iterator[Problem]:
     """Yield what cannot work in settings whose single values are all valid."""
     for check in (_start, _places, _scope, _connections, _timeouts, _proxy, _mapped_addresses):
         yield from check(settings)
-    yield from seed_conflicts(settings, settings.crawl.seeds)
+    yield from seed_conflicts(settings, ((f"crawl.seeds[{at}]", seed) for at, seed in enumerate(settings.crawl.seeds)))
 
 
-def seed_conflicts(settings: Settings, seeds: Iterable[str]) -> Iterator[Problem]:
-    """Yield what keeps `seeds` (URLs) from being fetched; of a contact that is missing, for the first seed only."""
+def seed_conflicts(settings: Settings, seeds: Iterable[tuple[str, str]]) -> Iterator[Problem]:
+    """Yield what keeps `seeds`, each with its place, from being fetched; a missing contact is told of the first only.
+
+    The seeds are normal forms; the place becomes the problem's key.
+    """
     contact_asked = False
-    for seed in seeds:
+    for place, seed in seeds:
         address = fixed_address(settings, urlsplit(seed).hostname or "")
         if settings.loopback_only and not contact_asked and not (address and address.is_loopback):
             contact_asked = True
             yield Problem("fetch.contact", f'"" is empty, but {seed} is beyond loopback; {_CONTACT_ADVICE}')
         if address and not _permitted(settings, address):
             text = f"{shown(seed)} is at {address}, which is not public; add its network to network.allow_addresses"
-            yield Problem("crawl.seeds", text, ("network.allow_addresses", "network.hosts"))
+            yield Problem(place, text, ("network.allow_addresses", "network.hosts"))
 
 
 _CONTACT_ADVICE: Final = "write a URL or an e-mail address where operators of sites find you"

@@ -14,10 +14,11 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from config.combinations import conflicts
+from config.combinations import conflicts, seed_conflicts
 from config.diagnosis import diagnose
 from config.errors import ConfigError, Problem
 from config.models import Settings
+from config.seedfile import Listed, read_seeds
 
 _POSITION: Final = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
@@ -28,6 +29,26 @@ def load(path: Path) -> Settings:
     if problems:
         raise ConfigError(_line(path, problem) for problem in problems)
     return settings
+
+
+def load_crawl(path: Path) -> tuple[Settings, list[str]]:
+    """Return settings and seeds, those of `crawl.seeds_file` too: normal forms, in order, each once.
+
+    Raises ConfigError with a line for each problem of either file.
+    """
+    settings, problems = _validate(_parse(path), path)
+    listed, seeds_file = Listed({}, []), settings.crawl.seeds_file
+    if seeds_file and seeds_file.is_file():
+        listed = read_seeds(seeds_file)
+    lines = [_line(path, problem) for problem in problems]
+    lines += listed.wrong
+    told = {_setting(problem.key) for problem in problems}
+    for problem in seed_conflicts(settings, listed.seeds.items()):
+        if not _follows(problem, told):
+            lines.append(f"{problem.key}: {problem.text}" if problem.key in listed.seeds else _line(path, problem))
+    if lines:
+        raise ConfigError(lines)
+    return settings, list(dict.fromkeys([*settings.crawl.seeds, *listed.seeds.values()]))
 
 
 def _parse(path: Path) -> dict[str, object]:

@@ -1,44 +1,49 @@
-"""The seeds of a crawl: those in the settings, then those in `crawl.seeds_file`, each once.
+"""The seeds that `crawl.seeds_file` names.
 
-Rule: a line that is no seed stops the crawl before it starts, named by file and line. The file is UTF-8 with one seed a
-line; blank lines and lines that begin with # are skipped.
+Rule: every line is a seed or a problem that is told by file and line. The file is UTF-8 with one seed a line; blank
+lines and lines that begin with # are skipped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from config.combinations import seed_conflicts
-from config.errors import ConfigError, shown
-from config.models import Settings
+from config.errors import shown
 from config.urls import seed_url
 
 
-def seeds(settings: Settings) -> list[str]:
-    """Return the URLs to start from, in order. Raises ConfigError with a line for each seed that cannot be used."""
-    path = settings.crawl.seeds_file
-    listed = list(_read(path)) if path else []
-    if path and (found := list(seed_conflicts(settings, listed))):
-        raise ConfigError(f"{path}: {problem.key}: {problem.text}" for problem in found)
-    return list(dict.fromkeys([*settings.crawl.seeds, *listed]))
+class Listed(NamedTuple):
+    """What a file of seeds holds."""
+
+    seeds: dict[str, str]
+    """Place (`seeds.txt:3`) to seed in normal form."""
+    wrong: list[str]
+    """A line for each seed, or file, that cannot be used."""
 
 
-def _read(path: Path) -> Iterator[str]:
+def read_seeds(path: Path) -> Listed:
+    """Return the seeds of the file at `path`, and what is wrong with it."""
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: is not UTF-8; save the file in that encoding"]) from error
-    wrong: list[str] = []
+        return Listed({}, [f"{path}: cannot be read: {error.strerror}"])
+    except UnicodeDecodeError:
+        return Listed({}, [f"{path}: is not UTF-8; save the file in that encoding"])
+    listed = Listed({}, [])
+    for place, text in _entries(path, lines):
+        try:
+            listed.seeds[place] = seed_url(text)
+        except ValueError as error:
+            listed.wrong.append(f"{place}: {shown(text)} {error}")
+    if not listed.seeds and not listed.wrong:
+        listed.wrong.append(f"{path}: has no seed; write one URL a line")
+    return listed
+
+
+def _entries(path: Path, lines: list[str]) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(lines, start=1):
         text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        try:
-            yield seed_url(text)
-        except ValueError as error:
-            wrong.append(f"{path}:{number}: {shown(text)} {error}")
-    if wrong:
-        raise ConfigError(wrong)
+        if text and not text.startswith("#"):
+            yield f"{path}:{number}", text

@@ -98,6 +98,25 @@ allow_addresses = ["127.0.0.0/8"]
         assert all(keys)
 
 
+def test_bad_seeds_are_told_by_place_before_anything_is_asked(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "seeds.txt").write_text("http://127.0.0.1/\nhttp://a^b.test/\n")
+    (tmp_path / "bad.toml").write_text("""
+[crawl]
+seeds = ["http://a^b.test/", "http://127.0.0.1/", "http://256.1.1.1/"]
+seeds_file = "seeds.txt"
+[network]
+allow_addresses = ["127.0.0.0/8"]
+""")
+    for command in (("config", "check"), ("config", "check", "--offline"), ("crawl",)):
+        code, out, err = run(*command, "bad.toml")
+        assert (code, out) == (2, "")
+        assert [line.partition(" is not a URL")[0] for line in err.splitlines()] == [
+            'linkmill: bad.toml: crawl.seeds[0]: "http://a^b.test/"',
+            'linkmill: bad.toml: crawl.seeds[2]: "http://256.1.1.1/"',
+            f'linkmill: {tmp_path}/seeds.txt:2: "http://a^b.test/"',
+        ]
+
+
 def test_check_tells_what_would_become_of_every_seed(run: Run, tmp_path: Path, web: Running) -> None:
     seeds = f'["{web.seeds[0]}", "{web.seeds[0]}private/x", "http://a.test:99/", "http://localhost/"]'
     text = (tmp_path / write_config(web, tmp_path)).read_text()

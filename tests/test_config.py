@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from config import ConfigError, Settings, load, schema, seeds
+from config import ConfigError, Settings, load, load_crawl, schema
 from config.diagnosis import SECTIONS
 from config.models import Override
 from config.units import duration_s, size_bytes
@@ -149,9 +149,9 @@ def test_schema_describes_every_key() -> None:
 
 @pytest.mark.parametrize("name", ["demo", "bench"])
 def test_ready_file_for_loopback_loads(name: str) -> None:
-    settings = load(FOLDER / f"{name}.toml")
+    settings, seeds = load_crawl(FOLDER / f"{name}.toml")
     assert settings.loopback_only
-    assert seeds(settings) == ["http://www.test/"]
+    assert seeds == ["http://www.test/"]
 
 
 @pytest.mark.parametrize("name", ["quickstart", "nightly"])
@@ -174,7 +174,7 @@ def test_every_ready_file_is_tested() -> None:
 
 def test_values_arrive_parsed_and_paths_stand_beside_the_file(write: Write, tmp_path: Path) -> None:
     (tmp_path / "seeds.txt").write_text("# mine\n\nexample.org\nhttps://example.org/\nhttp://b.example/x\n")
-    settings = load(
+    settings, seeds = load_crawl(
         write(
             '[crawl]\nseeds_file = "seeds.txt"\ndata_dir = "out/x"\nmax_time = "2 min"\nmax_bytes = "1 GB"\n'
             '[fetch]\ncontact = "https://example.org/crawler"\nheaders = { Accept-Language = "en" }\n'
@@ -185,7 +185,7 @@ def test_values_arrive_parsed_and_paths_stand_beside_the_file(write: Write, tmp_
     assert (settings.crawl.max_time, settings.crawl.max_bytes) == (120.0, 10**9)
     assert settings.politeness.overrides[0].model_dump() == {"match": "*.example", "delay": 5.0, "connections": 2}
     assert settings.fetch.user_agent == "Linkmill/0.1 (+https://example.org/crawler)"
-    assert seeds(settings) == ["https://example.org/", "http://b.example/x"]
+    assert seeds == ["https://example.org/", "http://b.example/x"]
 
 
 def test_user_agent_without_contact_is_the_product() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config import ConfigError, load, seeds
+from config import ConfigError, load, load_crawl
 from config.diagnosis import SECTIONS
 
 CONTACT: Final = '\n[fetch]\ncontact = "crawler@example.org"\n'
@@ -142,7 +142,7 @@ CONFLICT: Final = {
     ),
     "seed at an address that is refused": (
         f'[crawl]\nseeds = ["http://10.1.2.3/"]{CONTACT}',
-        'crawl.seeds: "http://10.1.2.3/" is at 10.1.2.3, which is not public',
+        'crawl.seeds[0]: "http://10.1.2.3/" is at 10.1.2.3, which is not public',
         "network.allow_addresses",
     ),
     "map beside a proxy": (
@@ -251,19 +251,54 @@ def test_file_in_another_encoding_is_refused_with_its_line(path: Path) -> None:
     assert problems(path) == ["line 2: is not UTF-8; save the file in that encoding"]
 
 
-def test_wrong_lines_of_a_seeds_file_are_named_with_file_and_line(path: Path) -> None:
-    listed = path.with_name("seeds.txt")
-    listed.write_text("# seeds\nexample.org\nftp://example.org/\n\nmailto:a@example.org\n", "utf-8")
-    path.write_text(f'[crawl]\nseeds_file = "seeds.txt"{CONTACT}', "utf-8")
+def crawl_problems(path: Path) -> list[str]:
+    """Return the lines said about a file and its seeds, without the folder."""
     with pytest.raises(ConfigError) as caught:
-        seeds(load(path))
-    assert [line.partition(' "')[0] for line in caught.value.lines] == [f"{listed}:3:", f"{listed}:5:"]
+        load_crawl(path)
+    return [line.replace(f"{path.parent}/", "") for line in caught.value.lines]
 
 
-def test_seeds_file_beyond_loopback_needs_a_contact(path: Path) -> None:
-    path.with_name("seeds.txt").write_text("example.org\nexample.com\n", "utf-8")
-    path.write_text('[crawl]\nseeds_file = "seeds.txt"\n', "utf-8")
-    with pytest.raises(ConfigError) as caught:
-        seeds(load(path))
-    assert len(caught.value.lines) == 1
-    assert "fetch.contact" in caught.value.lines[0]
+@pytest.mark.parametrize("url", ["http://a^b.test/", "http://256.1.1.1/", "http://a.test:0/", "ftp://a.test/"])
+def test_seed_that_is_no_url_is_told_with_its_position(path: Path, url: str) -> None:
+    path.write_text(f'[crawl]\nseeds = ["http://a.test/", "{url}"]{MAPPED}', "utf-8")
+    assert [line.partition(" is not")[0] for line in crawl_problems(path)] == [f'crawl.toml: crawl.seeds[1]: "{url}"']
+
+
+def test_wrong_seeds_of_both_files_are_told_beside_all_other_problems(path: Path) -> None:
+    path.with_name("seeds.txt").write_text(
+        "# seeds\nexample.org\nftp://example.org/\n\nhttp://a^b.test/\nhttp://10.1.2.3/\n", "utf-8"
+    )
+    path.write_text(
+        '[crawl]\nseeds = ["http://256.1.1.1/", "example.org", "http://a b/"]\nseeds_file = "seeds.txt"\n'
+        f'[politeness]\ndelay = "fast"{CONTACT}'
+    )
+    assert [line.partition(' "')[0] for line in crawl_problems(path)] == [
+        "crawl.toml: crawl.seeds[0]:",
+        "crawl.toml: crawl.seeds[2]:",
+        "crawl.toml: politeness.delay:",
+        "seeds.txt:3:",
+        "seeds.txt:5:",
+        "seeds.txt:6:",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "content", "lines"),
+    [
+        ("", b"example.org\nexample.com\n", ['crawl.toml: fetch.contact: "" is empty, but https://example.org/']),
+        (
+            'seeds = ["http://other.example/"]\n',
+            b"example.org\n",
+            ['crawl.toml: fetch.contact: "" is empty, but http://other.example/'],
+        ),
+        ("", b"# none\n", ["seeds.txt: has no seed; write one URL a line"]),
+        ("", b"\xe4\n", ["seeds.txt: is not UTF-8; save the file in that encoding"]),
+    ],
+    ids=["contact missing", "contact missing for both", "no seed", "another encoding"],
+)
+def test_seeds_file_that_cannot_be_used_is_told_in_one_line(
+    path: Path, seeds: str, content: bytes, lines: list[str]
+) -> None:
+    path.with_name("seeds.txt").write_bytes(content)
+    path.write_text(f'[crawl]\n{seeds}seeds_file = "seeds.txt"\n', "utf-8")
+    assert [line.partition(" is beyond")[0] for line in crawl_problems(path)] == lines

@@ -64,14 +64,11 @@ def _fault(error: Exception) -> tuple[int, tuple[str, ...]] | None:
     """Return the exit code and the lines of what the operator has to mend; None for a bug."""
     from config import ConfigError
     from crawler.fetch import UnsafeLibraryError
-    from crawler.supervisor import BadSeed
     from storage.errors import DataMissing, StorageError
 
     match error:
         case ConfigError(lines=lines):
             return 2, lines
-        case BadSeed():
-            return 2, (str(error),)
         case DataMissing():
             return 3, (str(error),)
         case StorageError() | UnsafeLibraryError():

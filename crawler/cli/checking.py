@@ -20,7 +20,7 @@ from crawler.fetch import Fetcher
 from crawler.outcome import Failed, Fetched, Redirected
 from crawler.robots_policy import RobotsAnswer, RobotsState, Verdict
 from crawler.scope import Scope
-from crawler.supervisor import open_network, resolve_seeds, robots_limits
+from crawler.supervisor import open_network, robots_limits
 from crawler.url import domains_of, host_of, normalise, origin_of, path_of
 
 if TYPE_CHECKING:
@@ -30,9 +30,8 @@ NAMES_SHOWN: Final = 5
 """Hosts or domains named; a list of thousands of seeds has as many."""
 
 
-async def check_crawl(settings: Settings, seeds: Sequence[str]) -> bool:
+async def check_crawl(settings: Settings, urls: Sequence[str]) -> bool:
     """Print what became of every seed; return whether at least one may be crawled."""
-    urls = resolve_seeds(seeds)
     scope = Scope(settings.scope, urls)
     found: dict[str, Origin | str] = {}
     good = 0

@@ -61,8 +61,7 @@ def check(
     import config as settings_of
     from crawler.cli.checking import check_crawl
 
-    settings = settings_of.load(path)
-    seeds = settings_of.seeds(settings)
+    settings, seeds = settings_of.load_crawl(path)
     typer.echo(f"{path}: valid, {len(seeds)} seeds, data in {settings.crawl.data_dir}")
     if not offline and not asyncio.run(check_crawl(settings, seeds)):
         raise typer.Exit(2)

@@ -47,10 +47,9 @@ def crawl(
     from crawler.cli.progress import progress_of
     from crawler.fetch import check_versions
     from crawler.memory import collecting_seldom, keep_freed_memory
-    from crawler.supervisor import Crawl, resolve_seeds
+    from crawler.supervisor import Crawl
 
-    settings = settings_of.load(path)
-    seeds = resolve_seeds(settings_of.seeds(settings))
+    settings, seeds = settings_of.load_crawl(path)
     check_versions()
     keep_freed_memory()
     with open_log(settings.log) as log, collecting_seldom():

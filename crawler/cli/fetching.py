@@ -68,13 +68,14 @@ def _page_url(text: str, settings: Settings, config: Path | None) -> str:
     from config import ConfigError
     from config.combinations import seed_conflicts
     from config.urls import seed_url
-    from crawler.supervisor import resolve_seeds
 
     try:
-        (url,) = resolve_seeds([seed_url(text)])
+        url = seed_url(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not a URL of scheme http or https", param_hint="URL") from error
-    problems = [f"{config or 'no --config'}: {found.key}: {found.text}" for found in seed_conflicts(settings, [url])]
+    problems = [
+        f"{config or 'no --config'}: {found.key}: {found.text}" for found in seed_conflicts(settings, [("URL", url)])
+    ]
     if problems:
         raise ConfigError(problems)
     return url
