@@ -7,9 +7,9 @@ Rule: sections are frozen, unknown keys are errors, and a value is checked here 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
 
 from config.units import Bytes, Seconds
 from config.urls import HostPattern, MappedHost, ScopeRule, SeedUrl
@@ -109,14 +109,18 @@ class Override(Section):
     connections: AtLeastOne | None = None
     """Instead of politeness.connections_per_host."""
 
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.delay is None and self.connections is None:
+            raise ValueError("changes nothing; it needs delay or connections")
+        return self
 
-def _useful(overrides: tuple[Override, ...]) -> tuple[Override, ...]:
+
+def _distinct(overrides: tuple[Override, ...]) -> tuple[Override, ...]:
     matches = [override.match for override in overrides]
-    for override in overrides:
-        if override.delay is None and override.connections is None:
-            raise ValueError(f'has an entry that changes nothing: "{override.match}" needs delay or connections')
-        if matches.count(override.match) > 1:
-            raise ValueError(f'names "{override.match}" more than once; the first would always win')
+    for match in matches:
+        if matches.count(match) > 1:
+            raise ValueError(f'names "{match}" more than once; the first would always win')
     return overrides
 
 
@@ -137,7 +141,7 @@ class PolitenessSettings(Section):
     """Longest Retry-After obeyed as written: a longer one is cut to this and the URL tried again then."""
     robots: bool = True
     """Obey robots.txt (RFC 9309); off only for sites that are your own."""
-    overrides: Annotated[tuple[Override, ...], Strict(False), AfterValidator(_useful)] = ()
+    overrides: Annotated[tuple[Override, ...], Strict(False), AfterValidator(_distinct)] = ()
     """Other values for some hosts, each as { match = "*.example.org", delay = "5s", connections = 1 }; the first that
     matches wins. As in DNS, "*.example.org" is every host below example.org, but not example.org itself.
     """

@@ -104,7 +104,11 @@ WRONG_VALUE: Final = {
     "port": ('[network]\nnameservers = ["9.9.9.9:0"]', 'network.nameservers[0]: "9.9.9.9:0" is not', "a port"),
     "name in the map": ('[network]\nhosts."a*b" = "127.0.0.1"', 'network.hosts."a*b": "a*b" is not a host name', ""),
     "proxy": ('[network]\nproxy = "socks5://a:1"', 'network.proxy: "socks5://a:1" is not', "http://proxy"),
-    "override without effect": (ONE_OVERRIDE, "politeness.overrides: ", '"a.example" needs delay or connections'),
+    "override without effect": (
+        ONE_OVERRIDE,
+        'politeness.overrides[0]: {"match": "a.example"} changes nothing',
+        "it needs delay or connections",
+    ),
     "override twice": (f"{ONE_OVERRIDE}delay = 1\n" * 2, "politeness.overrides: ", '"a.example" more than once'),
 }
 CONFLICT: Final = {
@@ -240,6 +244,19 @@ def test_whatever_a_file_says_is_understood_or_refused(
     except ConfigError as error:
         refused = error.lines
     assert all(line.startswith(f"{path}: ") for line in refused)
+
+
+def test_every_wrong_override_is_told(path: Path) -> None:
+    second, third = (
+        '[[politeness.overrides]]\nmatch = "b"\ndelay = "fast"\n',
+        '[[politeness.overrides]]\nmatch = "c/"\n',
+    )
+    path.write_text(f'[crawl]\nseeds = ["http://a.test/"]\n{ONE_OVERRIDE}{second}{third}{MAPPED}', "utf-8")
+    assert [line.partition(": ")[0] for line in problems(path)] == [
+        "politeness.overrides[0]",
+        "politeness.overrides[1].delay",
+        "politeness.overrides[2].match",
+    ]
 
 
 def test_missing_file_is_named(path: Path) -> None:
