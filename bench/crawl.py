@@ -1,8 +1,8 @@
 """Pages and links per CPU second of a whole crawl: `python -m bench.crawl [--profile 4 40 130] [--pages N]`.
 
-Each profile's virtual web is served by a process of its own; the crawler runs in another with politeness off and every
-link durably stored, and measures its own CPU time (all threads) from the opening of the data directory to its close.
-Loading Python and the libraries is not counted. Prints a table; `--json` adds one line per profile.
+Each profile's virtual web is served by a process of its own; the crawler runs in another with `config/bench.toml`, no
+pauses and every link durably stored, and measures its own CPU time (all threads) from the opening of the data directory
+to its close. Loading Python and the libraries is not counted. Prints a table; `--json` adds one line per profile.
 """
 
 from __future__ import annotations
@@ -21,27 +21,23 @@ import uvloop
 
 from bench.vweb.process import ROOT, Running, serve
 from bench.vweb.spec import NO_FAULTS, WebSpec
-from config import Settings
+from config import Settings, load
 from crawler.memory import collecting_seldom, keep_freed_memory
 from crawler.supervisor import Crawl, resolve_seeds
 
+CONFIG: Final = ROOT / "config" / "bench.toml"
 HOSTS: Final = 100
 PAGES: Final = {4: 20_000, 40: 10_000, 130: 5_000}
 """Pages crawled by profile: about ten CPU seconds each."""
-CONCURRENCY: Final = 64
 
 
-def settings_for(hosts: dict[str, str], seeds: list[str], data_dir: Path, concurrency: int) -> Settings:
-    """Return the settings of a benchmark crawl: the whole web, no politeness, loopback only."""
-    return Settings.model_validate(
-        {
-            "crawl": {"name": "bench", "seeds": seeds, "data_dir": data_dir},
-            "scope": {"follow": "any"},
-            "politeness": {"delay": 0.0, "delay_per_ip": 0.0, "connections_per_host": 4, "connections_per_ip": 10_000},
-            "fetch": {"concurrency": concurrency},
-            "network": {"hosts": hosts, "allow_addresses": ["127.0.0.0/8"]},
-        }
-    )
+def settings_for(hosts: dict[str, str], seeds: list[str], data_dir: Path, concurrency: int | None) -> Settings:
+    """Return the settings of `config/bench.toml` for the web at `hosts`."""
+    told = load(CONFIG).model_dump()
+    told["crawl"] |= {"seeds": seeds, "data_dir": data_dir}
+    told["network"] |= {"hosts": hosts}
+    told["fetch"] |= {"concurrency": concurrency or told["fetch"]["concurrency"]}
+    return Settings.model_validate(told)
 
 
 def crawl_here(settings: Settings) -> dict[str, Any]:
@@ -64,7 +60,7 @@ def crawl_here(settings: Settings) -> dict[str, Any]:
     }
 
 
-async def measure(spec: WebSpec, concurrency: int) -> dict[str, Any]:
+async def measure(spec: WebSpec, concurrency: int | None) -> dict[str, Any]:
     """Serve a web, crawl it in a process of its own and return that process's figures."""
     with tempfile.TemporaryDirectory(prefix="linkmill-bench-") as folder:
         async with serve(spec, max_s=600.0) as web:
@@ -84,7 +80,7 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _order(web: Running, data_dir: Path, concurrency: int) -> str:
+def _order(web: Running, data_dir: Path, concurrency: int | None) -> str:
     return json.dumps({"hosts": web.hosts, "seeds": web.seeds, "data_dir": str(data_dir), "concurrency": concurrency})
 
 
@@ -113,7 +109,7 @@ def main() -> None:
     parser.add_argument("--profile", type=int, nargs="+", choices=sorted(PAGES), default=sorted(PAGES))
     parser.add_argument("--pages", type=int, help="pages to crawl of each profile")
     parser.add_argument("--gzip", action="store_true", help="serve compressed pages")
-    parser.add_argument("--concurrency", type=int, default=CONCURRENCY)
+    parser.add_argument("--concurrency", type=int, help="requests open at once, instead of the file's")
     parser.add_argument("--json", action="store_true", help="print a JSON line per profile too")
     parser.add_argument("--here", help=argparse.SUPPRESS)
     options = parser.parse_args()
