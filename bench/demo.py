@@ -1,7 +1,8 @@
 """`make run`: crawl the bundled virtual web on loopback, index its links, ask who links to whom.
 
-Every step is the command a user would type, run as a process of its own on `config/demo.toml`; the only difference is
-where the virtual web listens, on a free port. Ends with an error where an answer is not the one computed from the web.
+Every step is the command a user would type, run as a process of its own on `config/demo.toml`; the only differences are
+that the virtual web listens on a free port, that all its front pages are seeds, and where the data is. Ends with an
+error where an answer is not the one computed from the web.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from bench.vweb.process import ROOT, Running, serve
 from bench.vweb.reach import Reach, reachable
 from bench.vweb.site import Fate, Web
 from bench.vweb.spec import Faults, WebSpec
-from config import load
 from crawler.url import domains_of, host_of
 from storage.records import Kind
 
 CONFIG: Final = ROOT / "config" / "demo.toml"
+DATA_DIR: Final = ROOT / "linkmill-data" / "demo"
 SPEC: Final = WebSpec(hosts=40, pages_per_host=25, profile=40, faults=Faults(cut=0.0, slow_s=0.2, crawl_delay_s=0.1))
 ASKED_KINDS: Final = (Kind.A, Kind.AREA)
 SHOWN: Final = 10
@@ -38,35 +39,34 @@ def main() -> None:
 
 
 async def _demo() -> None:
-    data_dir = load(CONFIG).crawl.data_dir
-    shutil.rmtree(data_dir, ignore_errors=True)
-    data_dir.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(DATA_DIR, ignore_errors=True)
+    DATA_DIR.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="linkmill-demo-") as folder:
         async with serve(SPEC) as web:
-            config = _config(web, data_dir, Path(folder))
+            config = _config(web, Path(folder))
             print(f"A virtual web of {SPEC.hosts} hosts is served on 127.0.0.1:{web.port}.\n", flush=True)
             await _run("crawl", str(config))
         await _run("index", str(config))
         reach = reachable(Expected(Web(SPEC)), Web(SPEC).seeds())
         target, backlinks = _most_linked(reach)
         domain = domains_of(host_of(target)).domain
-        await _run("domains", domain, "--data", str(data_dir), "--limit", str(SHOWN))
-        await _run("backlinks", target, "--data", str(data_dir), "--limit", str(SHOWN))
-        await _check(target, backlinks, data_dir)
+        await _run("domains", domain, "--data", str(DATA_DIR), "--limit", str(SHOWN))
+        await _run("backlinks", target, "--data", str(DATA_DIR), "--limit", str(SHOWN))
+        await _check(target, backlinks)
     print(
         f"\nThe answers are right: all {backlinks} backlinks of that page were found.\n"
-        f"Ask on:          .venv/bin/linkmill anchors {domain} --data {data_dir}\n"
+        f"Ask on:          .venv/bin/linkmill anchors {domain} --data {DATA_DIR}\n"
         "Crawl your own:  .venv/bin/linkmill init my.toml, set its seeds and contact, then make run CONFIG=my.toml"
     )
 
 
-def _config(web: Running, data_dir: Path, folder: Path) -> Path:
+def _config(web: Running, folder: Path) -> Path:
     """Write demo.toml with the web's seeds and address in place of its placeholders."""
     text = CONFIG.read_text("utf-8")
     seeds = ", ".join(f'"{seed}"' for seed in web.seeds)
     for placeholder, value in (
-        ('seeds = ["http://www.test/"]', f"seeds = [{seeds}]"),
-        ('data_dir = "../linkmill-data/demo"', f'data_dir = "{data_dir}"'),
+        ('seeds = ["http://h0000.alpha.test/"]', f"seeds = [{seeds}]"),
+        ('data_dir = "./linkmill-data/demo"', f'data_dir = "{DATA_DIR}"'),
         ('"127.0.0.1:8901"', f'"127.0.0.1:{web.port}"'),
     ):
         assert placeholder in text, f"{CONFIG} no longer has {placeholder}"
@@ -102,9 +102,9 @@ async def _run(*words: str) -> str:
     return output.decode()
 
 
-async def _check(target: str, backlinks: int, data_dir: Path) -> None:
+async def _check(target: str, backlinks: int) -> None:
     """Compare the number of backlinks in the index with the computed one."""
-    command = ("backlinks", target, "--data", str(data_dir), "--format", "csv", "--state", "all", "--scope", "all")
+    command = ("backlinks", target, "--data", str(DATA_DIR), "--format", "csv", "--state", "all", "--scope", "all")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "crawler", *command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )

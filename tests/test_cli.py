@@ -45,6 +45,8 @@ def test_init_writes_a_config_file_that_only_lacks_the_contact(run: Run, tmp_pat
     for line in checked.err.splitlines():
         assert re.match(r"linkmill: mine\.toml: (fetch\.contact|crawl\.seeds): ", line)
     assert checked.code == (0 if template in ("demo", "bench") else 2)
+    if checked.code == 0:
+        assert f"data in {tmp_path / 'linkmill-data' / template}\n" in checked.out
 
 
 def test_init_never_overwrites(run: Run, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from bench.vweb.process import Running, serve
 from bench.vweb.reach import reachable
 from bench.vweb.site import Web
 from config import load
+from crawler.url import host_of
 from storage.manifest import Manifest
 from storage.segments import read_pages
 from storage.status import read_status
@@ -122,6 +123,16 @@ def test_second_signal_ends_at_once_with_130(
     assert read_status(tmp_path / "data").totals.conserved
     status = run("status", "--data", "data").out
     assert re.search(r"^state +ended without a last word; `linkmill crawl` goes on$", status, re.MULTILINE)
+
+
+@pytest.mark.parametrize("template", ["demo", "bench"])
+def test_ready_file_crawls_the_virtual_web_as_it_stands(run: Run, tmp_path: Path, web: Running, template: str) -> None:
+    assert run("init", "mine.toml", "--template", template).code == 0
+    text = (tmp_path / "mine.toml").read_text()
+    (tmp_path / "mine.toml").write_text(re.sub(r"127\.0\.0\.1:890\d", f"127.0.0.1:{web.port}", text))
+    assert run("crawl", "mine.toml").code == 0
+    pages = stored_urls(tmp_path / "linkmill-data" / template)
+    assert {host_of(url) for url in pages} == {host_of(seed) for seed in web.seeds}
 
 
 def test_finished_run_says_how_to_start_another(run: Run, tmp_path: Path, web: Running) -> None:
