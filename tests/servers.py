@@ -90,7 +90,7 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[Served]:
+async def serve(script: Script, tls: ssl.SSLContext | None = None, ip: str = HOST) -> AsyncIterator[Served]:
     """Run `script` for every connection until left; the connection is closed when the script returns."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -108,8 +108,8 @@ async def serve(script: Script, tls: ssl.SSLContext | None = None) -> AsyncItera
             tasks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(connected, HOST, 0, ssl=tls)
-    served = Served(Endpoint(HOST, server.sockets[0].getsockname()[1]))
+    server = await asyncio.start_server(connected, ip, 0, ssl=tls)
+    served = Served(Endpoint(ip, server.sockets[0].getsockname()[1]))
     try:
         yield served
     finally:

@@ -125,14 +125,15 @@ def test_check_tells_what_would_become_of_every_seed(run: Run, tmp_path: Path, w
     (tmp_path / "web.toml").write_text(re.sub(r"seeds = .*", f"seeds = {seeds}", text))
     code, out, err = run("config", "check", "web.toml")
     assert (code, err) == (0, "")
-    first, *verdicts, last = out.splitlines()
+    first, *lines, last = out.splitlines()
+    verdicts = [line for line in lines if not line.startswith("  ")]
+    assert "  follows     links to any host" in lines
+    assert "  only        *.test/*" in lines
     assert first == f"web.toml: valid, 4 seeds, data in {tmp_path / 'data'}"
     assert verdicts[0] == f"{web.seeds[0]}: admitted; at 127.0.0.1, robots.txt read (HTTP 200)"
     assert "private/x: " in verdicts[1]
     assert verdicts[3] == "http://localhost/: left by the scope (not_included)"
-    assert re.fullmatch(
-        r"\d of 4 seeds may be crawled; links are followed to any host, as scope.include let them", last
-    )
+    assert re.fullmatch(r"\d of 4 seeds may be crawled", last)
 
 
 def test_check_of_seeds_that_cannot_be_crawled_ends_with_2(run: Run, tmp_path: Path, web: Running) -> None:
@@ -143,7 +144,8 @@ def test_check_of_seeds_that_cannot_be_crawled_ends_with_2(run: Run, tmp_path: P
     assert code == 2
     assert "left by the scope (not_included)" in out
     assert f"0 of {len(web.seeds)} seeds may be crawled" in out
-    assert run("config", "check", "web.toml", "--offline").code == 0
+    offline = run("config", "check", "web.toml", "--offline")
+    assert (offline.code, "  only        *.other/*\n" in offline.out) == (0, True)
 
 
 def test_schema_is_json_schema_of_the_draft_it_names(run: Run) -> None:

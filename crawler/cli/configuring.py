@@ -53,16 +53,20 @@ def check(
 ) -> None:
     """Check a config file and try its seeds.
 
-    Seeds are resolved and their robots.txt is read; what the crawl would do with each is told. Exit code 2 when the
-    file cannot be used or no seed may be crawled.
+    What the crawl would follow and when it would stop is told. Seeds are resolved and their robots.txt is read; what
+    the crawl would do with each is told. Exit code 2 when the file cannot be used or no seed may be crawled.
     """
     import asyncio
 
     import config as settings_of
     from crawler.cli.checking import check_crawl
+    from crawler.cli.escapes import plain
+    from crawler.cli.reach import reach
 
     settings, seeds = settings_of.load_crawl(path)
-    typer.echo(f"{path}: valid, {len(seeds)} seeds, data in {settings.crawl.data_dir}")
+    typer.echo(f"{path}: valid, {len(seeds):,} seeds, data in {settings.crawl.data_dir}")
+    for name, text in reach(settings, seeds):
+        typer.echo(plain(f"  {name:<12}{text}"))
     if not offline and not asyncio.run(check_crawl(settings, seeds)):
         raise typer.Exit(2)
 
