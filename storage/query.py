@@ -96,6 +96,14 @@ class Summary(NamedTuple):
     anchors: pa.Table
     """The anchors used most."""
 
+    def whole(self) -> pa.Table:
+        """Return all of it as one row: the figures, then `top_domains` and `top_anchors` as lists of rows."""
+        row = self.figures
+        for name, table in (("top_domains", self.domains), ("top_anchors", self.anchors)):
+            rows = pa.array([table.to_pylist()] * row.num_rows, pa.list_(pa.struct(list(table.schema))))
+            row = row.append_column(name, rows)
+        return row
+
 
 class Index:
     """One generation, open for questions. Not for use by two threads at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import sys
 from collections.abc import Callable
@@ -200,11 +201,29 @@ def test_summary_counts_and_names_the_most_frequent(ask: Callable[..., Answered]
     assert "Referring domains" in out
     assert "Anchors" in out
     figures = orjson.loads(ask("summary", "shop.example", "-f", "jsonl")[1])
-    assert (figures["backlinks"], figures["domains"][0]["source_domain"], len(figures["anchors"])) == (
-        3,
-        "a.example",
-        3,
-    )
+    assert (figures["backlinks"], figures["domains"]) == (3, 2)
+    assert [row["source_domain"] for row in figures["top_domains"]] == ["a.example", "b.example"]
+    assert len(figures["top_anchors"]) == 3
+
+
+def test_summary_is_written_in_every_format(ask: Callable[..., Answered], folder: Path) -> None:
+    whole = orjson.loads(ask("summary", "shop.example", "-f", "jsonl")[1])
+    heads, row = csv.reader(ask("summary", "shop.example", "-f", "csv")[1].splitlines())
+    figures = dict(zip(heads, row, strict=True))
+    assert set(whole) == {*figures, "top_domains", "top_anchors"}
+    assert (figures["name"], figures["backlinks"]) == ("shop.example", str(whole["backlinks"]))
+    assert ask("summary", "shop.example", "-f", "parquet", "-o", "out.parquet") == (0, "", "")
+    (stored,) = pq.read_table(folder / "out.parquet").to_pylist()
+    assert stored["backlinks"] == whole["backlinks"]
+    assert [row["anchor"] for row in stored["top_anchors"]] == [row["anchor"] for row in whole["top_anchors"]]
+    assert ask("summary", "shop.example", "-o", "out.txt") == (0, "", "")
+    assert (folder / "out.txt").read_text() == ask("summary", "shop.example")[1]
+
+
+@pytest.mark.parametrize(("form", "lines"), [("table", 0), ("jsonl", 0), ("csv", 1)])
+def test_summary_of_what_nobody_links_to_has_no_row(ask: Callable[..., Answered], form: str, lines: int) -> None:
+    code, out, err = ask("summary", "nobody.example", "-f", form)
+    assert (code, out.count("\n"), err) == (0, lines, "The index has no link to the domain nobody.example.\n")
 
 
 def test_data_directory_comes_from_the_config(ask: Callable[..., Answered], run: Callable[..., Answered]) -> None:

@@ -46,7 +46,7 @@ def note(text: str) -> None:
 def deliver(rows: Rows, columns: Sequence[str], to: Destination) -> int:
     """Write an answer, of which a table shows only `columns`, and return its rows."""
     if to.form is Format.TABLE:
-        with _text_sink(to.file) as sink:
+        with text_sink(to.file) as sink:
             return show_rows(rows, columns, sink)
     with _binary_sink(to.file, to.form) as binary:
         return write(rows, to.form, binary, to.raw)
@@ -109,7 +109,8 @@ def _shortened(cell: str) -> str:
 
 
 @contextmanager
-def _text_sink(file: Path | None) -> Iterator[io.TextIOBase | None]:
+def text_sink(file: Path | None) -> Iterator[io.TextIOBase | None]:
+    """Open where a table goes; None stands for standard output."""
     if file is None:
         yield None
         return

@@ -5,6 +5,7 @@ Rule: answers go to standard output; notes, the next cursor among them, to stand
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -141,24 +142,27 @@ def summary(
     data: DataDir = None,
     config: ConfigOption = None,
     mode: ModeOption = "auto",
-    form: Annotated[Literal["table", "jsonl"], typer.Option("--format", "-f", help="How to write it.")] = "table",
+    form: FormatOption = Format.TABLE,
+    output: OutputOption = None,
+    raw: RawOption = False,
 ) -> None:
     """Count who links to TARGET.
 
-    The domains and anchors behind most of the links are named.
+    The domains and anchors behind most of the links are named, but for CSV, which is one row of figures.
     """
-    from crawler.cli.output import note
+    from crawler.cli.output import Destination, deliver, note, text_sink
 
     with _opened(data, config) as opened:
         subject = _target(opened, target, mode, "to")
         found = opened.summary(subject)
+        if form is Format.TABLE:
+            with text_sink(output) as sink:
+                _write_summary(found, subject, sink)
+        else:
+            row = found.figures if form is Format.CSV else found.whole()
+            deliver(row.to_reader(), (), Destination(form, output, raw))
         if not found.figures.num_rows:
             note(_about_nothing(opened, subject, "to"))
-            return
-        if form == "jsonl":
-            _print_json(found)
-        else:
-            _print_summary(found, subject)
 
 
 def _add(question: Question) -> None:
@@ -267,26 +271,20 @@ def _about_nothing(opened: Index, subject: Target, direction: Literal["to", "fro
     return f"No link {about} matches; it has {links:,} of other kinds, scopes or states (--kind, --scope, --state all)."
 
 
-def _print_json(found: Summary) -> None:
-    import orjson
-
-    lists = {"domains": found.domains, "anchors": found.anchors}
-    row = found.figures.to_pylist()[0] | {name: table.to_pylist() for name, table in lists.items()}
-    typer.echo(orjson.dumps(row, option=orjson.OPT_UTC_Z))
-
-
-def _print_summary(found: Summary, subject: Target) -> None:
+def _write_summary(found: Summary, subject: Target, sink: io.TextIOBase | None) -> None:
+    """Write the figures below each other, then the lists as tables; of no link at all nothing."""
     from crawler.cli.escapes import plain
     from crawler.cli.output import show_rows, shown_value
 
-    typer.echo(plain(f"{subject.mode.value} {subject.name}"))
-    for name, value in found.figures.to_pylist()[0].items():
-        if name != "name" and value is not None:
-            typer.echo(f"  {name.replace('_', ' '):<14} {shown_value(value)}")
+    for row in found.figures.to_pylist():
+        print(plain(f"{subject.mode.value} {subject.name}"), file=sink)
+        for name, value in row.items():
+            if name != "name" and value is not None:
+                print(f"  {name.replace('_', ' '):<14} {shown_value(value)}", file=sink)
     for title, table, columns in (
         ("Referring domains", found.domains, ("source_domain", "links", "pages", "first_seen", "last_seen")),
         ("Anchors", found.anchors, ("anchor", "links", "pages", "domains", "follow")),
     ):
         if table.num_rows:
-            typer.echo(f"\n{title}")
-            show_rows(table.to_reader(), columns)
+            print(f"\n{title}", file=sink)
+            show_rows(table.to_reader(), columns, sink)
