@@ -61,18 +61,20 @@ class CrawlSettings(Section):
     data_dir: PlacedPath = Path("linkmill-data")
     """Folder of queue, segments and index, from this file's folder on; a crawl found there is resumed."""
     max_pages: Count = 0
-    """Stop after so many pages; 0 means no limit, as scope and budgets usually end a crawl."""
+    """Stop after so many pages of one run, over all its starts; 0 means no limit: scope and budgets usually end it."""
     max_time: Seconds = 0.0
-    """Stop after this time; 0 means no limit. What is left stays queued and goes on with the next start."""
+    """Stop after this time of one start; 0 means no limit. What is left stays queued for the next start."""
     max_bytes: Bytes = 0
-    """Stop after so many bytes on the wire; 0 means no limit. Set it where traffic is paid for."""
+    """Stop after so many bytes on the wire of one run, over all its starts; 0 means no limit. For paid traffic."""
 
 
 class ScopeSettings(Section):
     """Which discovered URLs are followed; every link is recorded whatever stands here."""
 
     follow: Literal["host", "domain", "any", "listed"] = "domain"
-    """Follow links to the seeds' hosts, to their registered domains, to any host, or only to what include lists."""
+    """Follow links to the seeds' hosts, to their registered domains, to any host, or only to what include lists.
+    Where people register below a provider's name, each is a domain: x.github.io and y.github.io are two.
+    """
     include: Annotated[tuple[ScopeRule, ...], Strict(False)] = ()
     """Follow only URLs that a rule names: a URL prefix ("https://example.org/docs/"), a glob over host and path
     ("*.example.org/*", which leaves example.org itself out; "*/docs/*" on any host), or "re:" and RE2 syntax.
@@ -86,9 +88,11 @@ class ScopeSettings(Section):
     max_pages_per_host: Count = 0
     """Pages of one host; 0 means no limit. Keeps one endless calendar from eating the crawl."""
     max_pages_per_domain: Count = 0
-    """Pages of one registered domain; 0 means no limit. Set it where hosts are cheap, as with wildcard DNS."""
+    """Pages of one registered domain, as for follow; 0 means no limit. Set it where hosts are cheap (wildcard DNS)."""
     max_pages_per_part: Count = 0
-    """Pages below the same three directories, or of one script with queries; 0 means no limit. Stops calendars."""
+    """Pages below the same three directories, or of one script with queries; 0 means no limit. Stops calendars.
+    Each start counts them anew.
+    """
     max_path_segments: AtLeastOne = 30
     """Most segments in a path: a page's relative links that lengthen their own path have no end."""
     max_path_repeats: Count = 2
