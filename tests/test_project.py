@@ -72,7 +72,17 @@ def test_every_folder_of_modules_is_a_package() -> None:
 
 def test_make_help_lists_every_target() -> None:
     shown = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert set(re.findall(r"make (\w+)", shown)) == {"help", "run", "test", "check", "format", "bench", "clean", "lock"}
+    assert set(re.findall(r"make (\w+)", shown)) == {
+        "help",
+        "run",
+        "test",
+        "check",
+        "format",
+        "bench",
+        "clean",
+        "lock",
+        "torture",
+    }
 
 
 def test_make_says_in_one_line_that_no_python_is_found(tmp_path: Path) -> None:
