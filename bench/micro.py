@@ -1,4 +1,4 @@
-"""Time of the hot functions of `crawler.url` and `crawler.extract`, in microseconds: best of several rounds.
+"""Time of the hot functions of `crawler.url`, `extract` and `robots`, in microseconds: best of several rounds.
 
 Run `python -m bench.micro`. The pages are made from a seed: boilerplate in nav and footer, an article with text, every
 sort of href. `--no-mallopt` leaves the allocator as it is, to see what it costs.
@@ -11,6 +11,7 @@ import sys
 import time
 import timeit
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 from crawler.extract import ExtractSettings, extract
@@ -18,6 +19,8 @@ from crawler.extract.anchor import collapse
 from crawler.extract.document import wanted_elements
 from crawler.extract.tree import parse
 from crawler.memory import keep_freed_memory
+from crawler.robots import parse as parse_robots
+from crawler.robots_rules import Rules
 from crawler.url import Resolver, domains_of, fingerprint, host_of, normalise
 
 PAGE_URL: Final = "https://www.example.org/posts/2024/page.html"
@@ -141,12 +144,35 @@ def page_rows(name: str) -> list[Row]:
     ]
 
 
+def robots_rows() -> list[Row]:
+    """Measure a small robots.txt, and one as large shops have it: parsing it, and asking about a path."""
+    small = "".join(f"Disallow: /{word}/\n" for word in WORDS[:16]) + "Disallow: /*?sort=\nDisallow: /*.pdf$\n"
+    large = "".join(f"User-agent: bot{n}\nDisallow: /\n\n" for n in range(40)) + "User-agent: *\n"
+    large += "".join(f"Disallow: /{word}/{n}/\nDisallow: /*&{word}{n}=\n" for word in WORDS[:16] for n in range(4))
+    large += "".join(f"Disallow: /*?{word}=\nDisallow: /{word}/*/print$\n" for word in WORDS[:16])
+    paths = [f"/posts/{n}/{word}.html?page={n}" for n in range(4) for word in WORDS] + [
+        "/wiki/caf%C3%A9?u=http%3A%2F%2Fe"
+    ]
+    rows = []
+    for name, text in (("small", f"User-agent: *\n{small}"), ("large", large)):
+        body = text.encode()
+        rules = parse_robots(body, "Linkmill")
+        rows.append(_time(f"robots, {name}: parse", partial(parse_robots, body, "Linkmill"), text.count("\n")))
+        rows.append(_time(f"robots, {name}: match", partial(_ask, rules, paths), len(paths)))
+    return rows
+
+
+def _ask(rules: Rules, paths: list[str]) -> None:
+    for path in paths:
+        rules.allowed(path)
+
+
 def main() -> None:
     """Print a line for each measurement: microseconds a call, and for each link or URL of it."""
     if "--no-mallopt" not in sys.argv:
         keep_freed_memory()
     print(f"{'':32}{'us':>10}{'us each':>10}")
-    for row in url_rows() + [row for name in PROFILES for row in page_rows(name)]:
+    for row in url_rows() + robots_rows() + [row for name in PROFILES for row in page_rows(name)]:
         print(f"{row.name:32}{row.us:10.1f}{row.us / row.each:10.3f}")
 
 

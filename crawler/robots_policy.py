@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from crawler.robots import ALLOW_ALL, DISALLOW_ALL, MAX_BYTES, Rules, parse
+from crawler.robots import MAX_BYTES, parse
+from crawler.robots_rules import ALLOW_ALL, DISALLOW_ALL, Rules
 from storage.records import RobotsRow
 
 MAX_HOPS: Final = 5
