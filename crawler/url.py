@@ -44,8 +44,11 @@ _FRAGMENT: Final = re.compile(_UNCHANGED).fullmatch
 _PLAIN_HOST: Final = re.compile(r"(?:[a-z0-9_-]+\.)*+[a-z][a-z0-9_-]*").fullmatch
 """No empty label, and a last label that cannot be read as a number; punycode is looked for apart."""
 
-_OPAQUE: Final = re.compile(r"(?!(?:https?|wss?|ftp|file):)[a-z][a-z0-9+.-]*:(?!/)", re.ASCII | re.IGNORECASE).match
-"""`javascript:`, `mailto:`, `tel:`, `data:` and the like: never a failure, never http."""
+_OPAQUE: Final = re.compile(
+    r"(?!(?:https?|wss?|ftp|file):)[a-z][a-z0-9+.-]*:(?![/\t\n\r])", re.ASCII | re.IGNORECASE
+).match
+"""`javascript:`, `mailto:`, `tel:`, `data:` and the like: never a failure, never http. What the URL parser removes may
+stand before a slash."""
 
 _STRIPPED: Final = "".join(map(chr, range(0x21)))
 """C0 controls and space: the URL parser takes them off both ends."""

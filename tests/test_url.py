@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bench.torture.fuzz import by_ada
 from crawler import url
 from crawler.url import URL_BYTES_MAX, Domains, Refusal, Resolver, Target, domains_of, normalise
 from tests.vectors import load
@@ -119,6 +120,9 @@ REFUSED = [
     ("broken port", "http://a.example:99999/", Refusal.BAD),
     ("host with a forbidden character", "https://a^b.example/", Refusal.BAD),
     ("lone surrogate", "/\ud800", Refusal.BAD),
+    ("broken host of an unknown scheme", "a://b:c:", Refusal.BAD),
+    ("the same behind a tab", "a:\t//b:c:", Refusal.BAD),
+    ("the same behind a line break", "a:\n//[b", Refusal.BAD),
 ]
 
 
@@ -139,26 +143,6 @@ def test_query_is_encoded_in_the_pages_encoding() -> None:
     assert resolve("/♥/you?c=\n€&h=♥#€") == Target(
         "https://www.example.org/%E2%99%A5/you?c=%A4&h=%26%239829%3B", "www.example.org", "%E2%82%AC"
     )
-
-
-def by_ada(href: str, base: str) -> Target | Refusal:
-    """Resolve as the resolver must, by ada alone."""
-    stripped = href.strip("".join(map(chr, range(0x21))))
-    if stripped[:1] in {"", "#"}:
-        return Refusal.SAME_DOCUMENT
-    try:
-        parsed = ada_url.URL(href, base)
-    except ValueError:
-        return Refusal.BAD
-    if parsed.protocol not in {"http:", "https:"}:
-        return Refusal.OTHER_SCHEME
-    fragment = parsed.hash.removeprefix("#") or None
-    has_fragment = "#" in parsed.href
-    parsed.hash = ""
-    parsed.username = parsed.password = ""
-    if has_fragment and parsed.href == base:
-        return Refusal.SAME_DOCUMENT
-    return Target(parsed.href, parsed.hostname, fragment)
 
 
 PIECES = st.sampled_from(
