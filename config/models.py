@@ -220,7 +220,7 @@ class StorageSettings(Section):
     commit_interval: Annotated[Seconds, Field(gt=0)] = 5.0
     """Longest time between two commits: bounds what a crash makes the crawl fetch again."""
     commit_links: AtLeastOne = 100_000
-    """Links that bring a commit forward: bounds memory and makes segments of a good size."""
+    """Links that a crash may cost: half of them bring a commit forward, all of them make fetching wait for it."""
     compression_level: Annotated[int, Field(ge=1, le=22)] = 3
     """Zstandard level of segments: higher ones win a few per cent and cost a multiple of the time."""
     index_memory: Annotated[Bytes, Field(ge=64 * 1024**2)] = 1024**3

@@ -2,7 +2,8 @@
 
 Rule: everything one page changed is put into the same batch before anything else runs (no await in between), so that
 a commit shows all of it or none. Filled by the worker's slots, emptied by `run`, which is the only one to commit.
-A batch that has grown past twice its size makes the slots wait in `room` until the commit under way has ended.
+What a crash may cost is bounded: a commit is due at half of `commit_links`, and with all of them pending or under way
+the slots wait in `room` until the commit has ended.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ class Recorder:
         self._due = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._committing_links = 0
         self._stopping = False
         self.on_commit: Callable[[], None] = lambda: None
 
     def page(self, row: PageRow, links: list[LinkRow]) -> None:
         self._batch.pages.append(row)
         self._batch.links.extend(links)
-        if len(self._batch.links) >= self._settings.commit_links:
+        if 2 * len(self._batch.links) >= self._settings.commit_links:
             self._due.set()
-            if len(self._batch.links) >= 2 * self._settings.commit_links:
-                self._room.clear()
+        self._mind_room()
 
     def queue(self, row: QueueRow, fingerprint: int | None = None) -> None:
         """Add a row to the queue; with its fingerprint when the URL is new to the crawl."""
@@ -69,7 +70,7 @@ class Recorder:
         self._due.set()
 
     async def room(self) -> None:
-        """Wait while more is pending than a commit may hold."""
+        """Wait while more would be lost by a crash than the settings allow."""
         await self._room.wait()
 
     def stop(self) -> None:
@@ -83,17 +84,27 @@ class Recorder:
         Raises StorageError when the store gives up.
         """
         while not self._stopping:
+            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together with the event.
             with suppress(TimeoutError):  # the interval is over: commit what there is
-                await asyncio.wait_for(self._due.wait(), self._settings.commit_interval)
+                async with asyncio.timeout(self._settings.commit_interval):
+                    await self._due.wait()
             await self.commit()
         await self.commit()
 
     async def commit(self) -> None:
         self._due.clear()
         batch = self._swap()
-        self._room.set()
+        self._committing_links = len(batch.links)
         await self._store.commit(batch, time.time())
+        self._committing_links = 0
+        self._mind_room()
         self.on_commit()
+
+    def _mind_room(self) -> None:
+        if self._committing_links + len(self._batch.links) >= self._settings.commit_links:
+            self._room.clear()
+        else:
+            self._room.set()
 
     def _swap(self) -> Batch:
         batch, self._batch = self._batch, Batch()

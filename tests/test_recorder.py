@@ -80,9 +80,9 @@ async def test_interval_brings_a_commit(tmp_path: Path) -> None:
         assert stored(tmp_path) == [1]
 
 
-async def test_full_batch_is_committed_before_its_interval_is_over(tmp_path: Path) -> None:
+async def test_half_of_what_a_crash_may_cost_is_committed_before_the_interval_is_over(tmp_path: Path) -> None:
     async with running(tmp_path) as desk:
-        desk.put(1, LINKS)
+        desk.put(1, LINKS // 2)
         await desk.committed()
         assert stored(tmp_path) == [1]
 
@@ -120,8 +120,8 @@ async def test_what_came_during_the_commit_that_stop_met_is_committed_too(
     assert stored(tmp_path) == [1, 2]
 
 
-async def test_slots_wait_for_room_while_twice_a_batch_is_pending(desk: Desk, tmp_path: Path) -> None:
-    desk.put(1, 2 * LINKS - 1)
+async def test_slots_wait_for_room_while_a_crash_would_cost_too_much(desk: Desk, tmp_path: Path) -> None:
+    desk.put(1, LINKS - 1)
     await desk.recorder.room()
     desk.put(2, 1)
     waiting = asyncio.ensure_future(desk.recorder.room())
@@ -130,6 +130,22 @@ async def test_slots_wait_for_room_while_twice_a_batch_is_pending(desk: Desk, tm
     await desk.recorder.commit()
     await asyncio.wait_for(waiting, 10.0)
     assert stored(tmp_path) == [1, 2]
+
+
+async def test_batch_under_way_counts_as_what_a_crash_would_cost(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit, waiting = desk.store.commit, []
+
+    async def commit_while_pages_end(batch: Batch, now: float) -> None:
+        desk.put(2, LINKS // 2)
+        waiting.append(asyncio.ensure_future(desk.recorder.room()))
+        await asyncio.sleep(0)
+        assert not waiting[0].done()
+        await commit(batch, now)
+
+    monkeypatch.setattr(desk.store, "commit", commit_while_pages_end)
+    desk.put(1, LINKS - LINKS // 2)
+    await desk.recorder.commit()
+    await asyncio.wait_for(waiting[0], 10.0)
 
 
 async def test_batch_holds_everything_since_the_last_commit(desk: Desk, tmp_path: Path) -> None:
@@ -191,3 +207,15 @@ async def test_pages_put_while_commits_run_are_each_stored_once(tmp_path: Path) 
     found = Stored(tmp_path)
     assert Counter(row.fetch for rows in found.pages.values() for row in rows) == Counter(range(1, 201))
     assert {fetch: len(links) for fetch, links in found.links.items()} == {n: n % 4 for n in range(1, 201) if n % 4}
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_cancelling_ends_the_recorder_though_a_commit_falls_due(desk: Desk, steps: int) -> None:
+    running = asyncio.create_task(desk.recorder.run())
+    await asyncio.sleep(0)
+    desk.recorder.hurry()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    running.cancel()
+    done, _ = await asyncio.wait([running], timeout=10.0)
+    assert [task.cancelled() for task in done] == [True]
