@@ -216,7 +216,7 @@ def _answer(status: int, given: list[tuple[str, str]]) -> Answer:
 
 
 def examine(sort: str, numbers: Iterable[int]) -> list[Case]:
-    """Read cases one after the other; runs in the child."""
+    """Read cases one after the other."""
     read = SORTS[sort]
     cases = []
     for number in numbers:
@@ -227,7 +227,6 @@ def examine(sort: str, numbers: Iterable[int]) -> list[Case]:
         except Exception as error:  # noqa: BLE001, whatever it is, it is what is looked for
             fault = f"{type(error).__name__}: {error}"[:100]
         cases.append(Case(number, time.process_time() - start, fault))
-        setitimer(ITIMER_VIRTUAL, KILLED_S)
     return cases
 
 
@@ -236,7 +235,16 @@ def _start_child() -> None:
     _pages()
     _robots()
     domains_of("www.example.org")  # reads the list of suffixes
-    setitimer(ITIMER_VIRTUAL, KILLED_S)
+
+
+def _examine_or_die(sort: str, numbers: range) -> list[Case]:
+    """Read cases in the child, each within `KILLED_S`."""
+    cases = []
+    for number in numbers:
+        setitimer(ITIMER_VIRTUAL, KILLED_S)
+        cases += examine(sort, [number])
+    setitimer(ITIMER_VIRTUAL, 0.0)
+    return cases
 
 
 def examine_apart(sort: str, numbers: range) -> list[Case]:
@@ -244,7 +252,7 @@ def examine_apart(sort: str, numbers: range) -> list[Case]:
     try:
         with ProcessPoolExecutor(1, get_context("spawn"), _start_child) as child:
             parts = [numbers[at : at + BATCH] for at in range(0, len(numbers), BATCH)]
-            return [case for part in child.map(examine, [sort] * len(parts), parts) for case in part]
+            return [case for part in child.map(_examine_or_die, [sort] * len(parts), parts) for case in part]
     except BrokenProcessPool:
         if len(numbers) == 1:
             return [Case(numbers[0], KILLED_S, "the process ended")]
