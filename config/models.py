@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
 
 from config.units import Bytes, Seconds
-from config.urls import HostPattern, MappedHost, ScopeRule, SeedUrl
+from config.urls import HostPattern, MappedHost, ScopeRule, SeedUrl, without_user
 from config.values import (
     AddressBlock,
     Contact,
@@ -27,6 +27,8 @@ from config.values import (
 
 AGENT_VERSION: Final = "0.1"
 """What User-Agent tells of Linkmill's version: servers group by it, so it changes seldom."""
+
+WITHHELD: Final = "***"
 
 LinkKind = Literal[
     "a", "area", "link-canonical", "link-alternate", "link-next", "link-prev", "link-amphtml", "link-other",
@@ -266,3 +268,10 @@ class Settings(Section):
     def loopback_only(self) -> bool:
         """True when no contact is set: every address that is not loopback is then refused, at connect time too."""
         return not self.fetch.contact
+
+    def for_the_record(self) -> str:
+        """Return the settings as JSON, without what could be a secret: the proxy's user and the values of headers."""
+        proxy = self.network.proxy
+        fetch = self.fetch.model_copy(update={"headers": dict.fromkeys(self.fetch.headers, WITHHELD)})
+        network = self.network.model_copy(update={"proxy": proxy and without_user(proxy)})
+        return self.model_copy(update={"fetch": fetch, "network": network}).model_dump_json()

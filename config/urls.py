@@ -70,6 +70,13 @@ def web_url(text: str) -> str:
     return url.href
 
 
+def without_user(text: str) -> str:
+    """Return a URL without user name and password."""
+    url = URL(text)
+    url.username = url.password = ""
+    return url.href
+
+
 def seed_url(text: str) -> str:
     """Return a seed in normal form; one without a scheme (`example.org/docs`) means https."""
     if not text or BLANK.search(text):

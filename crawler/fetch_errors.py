@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from crawler.body import BrokenCodingError
+from crawler.url import without_userinfo
 from storage.records import Failure
 
 
@@ -76,5 +77,5 @@ def one_line(error: BaseException) -> str:
     """Return what happened in at most 200 characters, for people."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "closed before the answer was whole"
-    text = " ".join(str(error).split())
+    text = without_userinfo(" ".join(str(error).split()))  # a proxy's URL may hold its password
     return f"{type(error).__name__}: {text}"[:200] if text else type(error).__name__

@@ -87,7 +87,7 @@ class Crawl:
         async with CrawlStore.open(
             settings.crawl.data_dir, compression_level=settings.storage.compression_level
         ) as store:
-            run = await store.start_run(settings.crawl.name, settings.model_dump_json(), fresh, time.time())
+            run = await store.start_run(settings.crawl.name, settings.for_the_record(), fresh, time.time())
             if run.finished:
                 return Report(run.run, False, "already finished", None)
             async with self._open_parts(store, run) as parts:

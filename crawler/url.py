@@ -245,6 +245,16 @@ def _encode_character(character: str, encoding: str) -> str:
         return f"%26%23{ord(character)}%3B"
 
 
+_USERINFO: Final = re.compile(r"(https?:[/\\\s]*|[/\\]{2})[^/\\?#]*@", re.IGNORECASE)
+USERINFO_CHARACTERS: Final = 4096
+"""How much of a text is kept when user names are taken out of it: what is shown of it is shorter."""
+
+
+def without_userinfo(text: str) -> str:
+    """Return the start of a text for people, without the user names and passwords of the URLs in it."""
+    return _USERINFO.sub(r"\1", text[:USERINFO_CHARACTERS])
+
+
 def host_of(url: str) -> str:
     """Return the host of a normal form, without port; IPv6 addresses keep their brackets."""
     start = 8 if url[4] == "s" else 7

@@ -12,6 +12,7 @@ import asyncio
 import functools
 import socket
 import ssl
+from base64 import b64encode
 from typing import Final, cast
 
 import aiohttp
@@ -151,13 +152,24 @@ class Route:
             proxy=proxy,
             loop=asyncio.get_running_loop(),
         )
-        absolute = origin.encode() if proxy and url.scheme == "http" else b""
+        absolute = b""
+        if proxy and url.scheme == "http":
+            absolute = origin.encode()
+            fields = _proxy_authorization(proxy) + fields
         self._prefix = b"GET " + absolute
         self._fields = b" HTTP/1.1\r\nHost: " + host.encode() + b"\r\n" + fields + b"\r\n"
 
     def ask_for(self, path: str) -> bytes:
         """Return the request for `path`, which holds the query too (ASCII, as the normal form of URLs is)."""
         return self._prefix + path.encode("ascii") + self._fields
+
+
+def _proxy_authorization(proxy: URL) -> bytes:
+    """Return the header line that a proxy's user name asks for; the library writes it for tunnels alone."""
+    if proxy.user is None and proxy.password is None:
+        return b""
+    named = f"{proxy.user or ''}:{proxy.password or ''}".encode()
+    return b"Proxy-Authorization: Basic " + b64encode(named) + b"\r\n"
 
 
 class Connections(TCPConnector):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
-from crawler.cli.escapes import plain, plain_lines
+from crawler.cli.escapes import plain, plain_json, plain_lines
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,10 @@ def test_what_is_no_text_is_shown_as_escapes(text: str, shown: str) -> None:
 
 def test_lines_stay_lines() -> None:
     assert plain_lines("a\r\nb\x1b[2J\u2028\n") == "a\r\nb\\x1b[2J\\u2028\n"
+
+
+def test_json_keeps_its_meaning() -> None:
+    text = "é a\u2028b\u202e\x9b\x7f\n"
+    line = plain_json(orjson.dumps(text).decode())
+    assert line == r'"é a\u2028b\u202e\u009b\u007f\n"'
+    assert orjson.loads(line) == text

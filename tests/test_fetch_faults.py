@@ -168,3 +168,14 @@ async def test_tls_goes_through_a_proxys_tunnel(
             assert isinstance(outcome, Fetched)
             assert outcome.body == b"ok"
     assert gate.connections == 1
+
+
+async def test_proxy_that_refuses_is_named_without_its_password() -> None:
+    async with (
+        serve(answering(response("407 Proxy Authentication Required"))) as gate,
+        Fetcher(LOOPBACK, "t", QUICK, proxy=f"http://user:s3cret@{gate.at.ip}:{gate.at.port}") as fetcher,
+    ):
+        outcome = await fetcher.fetch("https://host.test/", Endpoint("127.0.0.1"))
+    assert failure_of(outcome) is Failure.CONNECT
+    assert "407" in repr(outcome)
+    assert "s3cret" not in repr(outcome)

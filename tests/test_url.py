@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import ada_url
@@ -240,3 +241,25 @@ def test_href_is_bad_when_its_url_would_be_too_long(href: str) -> None:
 def test_url_that_is_too_long_has_no_normal_form() -> None:
     assert url.normalise(BASE + SHORT) == BASE + SHORT
     assert url.normalise(BASE + SHORT + "x") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("http://u:p@a.example/x@y", "http://a.example/x@y", id="user and password"),
+        pytest.param("//u@v@a.example/", "//a.example/", id="no scheme, an at sign in the name"),
+        pytest.param("HTTPS:/\\u:p@a.example", "HTTPS:/\\a.example", id="odd slashes"),
+        pytest.param("https:u:p@a.example", "https:a.example", id="no slashes"),
+        pytest.param("error: url='http://u:p@10.0.0.1:3128', x", "error: url='http://10.0.0.1:3128', x", id="in words"),
+        pytest.param("http://a.example/?q=u:p@b", "http://a.example/?q=u:p@b", id="in a query"),
+        pytest.param("mailto:me@a.example", "mailto:me@a.example", id="an e-mail address"),
+    ],
+)
+def test_userinfo_is_taken_out_of_text_for_people(text: str, shown: str) -> None:
+    assert url.without_userinfo(text) == shown
+
+
+def test_taking_userinfo_out_is_quick_on_hostile_text() -> None:
+    start = time.process_time()
+    url.without_userinfo("http:" * 100_000)
+    assert time.process_time() - start < 0.1

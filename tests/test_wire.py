@@ -51,6 +51,13 @@ async def test_behind_a_proxy_the_name_is_kept() -> None:
     assert str(tunnelled.request.url) == "https://a.test"
 
 
+async def test_proxy_is_told_its_user_and_hosts_are_not() -> None:
+    at, proxy = Endpoint("10.0.0.1"), URL("http://user:p%40ss@10.0.0.9:3128")
+    assert b"\r\nProxy-Authorization: Basic dXNlcjpwQHNz\r\n" in Route("http://a.test", at, FIELDS, proxy).ask_for("/")
+    assert b"Authorization" not in Route("https://a.test", at, FIELDS, proxy).ask_for("/")
+    assert b"Authorization" not in Route("http://a.test", at, FIELDS, URL("http://10.0.0.9:3128")).ask_for("/")
+
+
 async def test_running_out_of_files_is_told_to_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_more(*_: object) -> socket.socket:
         raise OSError(errno.EMFILE, "Too many open files")

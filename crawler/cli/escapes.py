@@ -13,6 +13,8 @@ BIDI_AND_BREAKS: Final = (*range(0x200E, 0x2010), *range(0x2028, 0x202F), *range
 ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
     code: f"\\u{code:04x}" for code in BIDI_AND_BREAKS
 }
+ESCAPES_IN_JSON: Final = {code: f"\\u{code:04x}" for code in ESCAPES if code > 0x7E}
+"""JSON escapes the others itself."""
 ESCAPES_IN_LINES: Final = {code: text for code, text in ESCAPES.items() if code not in (0x0A, 0x0D)}
 
 
@@ -24,3 +26,8 @@ def plain(text: str) -> str:
 def plain_lines(text: str) -> str:
     """Return the same for lines of text: CR and LF stay."""
     return text.translate(ESCAPES_IN_LINES)
+
+
+def plain_json(text: str) -> str:
+    """Return the same for a line of JSON, with the same meaning."""
+    return text.translate(ESCAPES_IN_JSON)

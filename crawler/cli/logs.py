@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from config import ConfigError
-from crawler.cli.escapes import plain
+from crawler.cli.escapes import plain, plain_json
 from crawler.outcome import Failed, Fetched, Outcome, Redirected
+from crawler.url import without_userinfo
 
 if TYPE_CHECKING:
     from config import LogSettings
@@ -56,7 +57,7 @@ class _JsonLines(logging.Formatter):
             "event": record.getMessage(),
             **getattr(record, "fields", {}),
         }
-        return orjson.dumps(line, default=str).decode()
+        return plain_json(orjson.dumps(line, default=str).decode())
 
 
 @contextmanager
@@ -100,6 +101,6 @@ def told(outcome: Outcome) -> str:
         case Failed(failure, detail):
             return f"{failure.name.lower()}: {detail}"
         case Redirected(answer, location):
-            return f"HTTP {answer.status} to {location}"
+            return f"HTTP {answer.status} to {without_userinfo(location)}"
         case Fetched(answer, body):
             return f"HTTP {answer.status}, {len(body):,} bytes"
