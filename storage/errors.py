@@ -48,7 +48,7 @@ class FolderExpected(StorageError):
 
 
 class DiskFull(StorageError):
-    """The disk is full; free some space and start the crawl again, it goes on from the last commit."""
+    """The disk is full; free some space and run the command again, what was committed is kept."""
 
 
 class NotWritable(StorageError):

@@ -19,6 +19,7 @@ from storage.asking import DEFAULT, LAST, WHOLE, Filters, Mode, Page, Target
 from storage.cursor import Place
 from storage.errors import DataCorrupt, DataMissing, StorageError
 from storage.index.build import TABLES, Limits, parts
+from storage.index.faults import first_line, interruptible, is_damage, is_gone
 from storage.index.inputs import KINDS
 from storage.manifest import Manifest
 from storage.statements import text_of
@@ -37,6 +38,10 @@ LIMITS: Final = Limits(memory_bytes=1024**3, threads=2)
 
 class IndexMissing(DataMissing):
     """There is no index here yet; build one with `linkmill index`."""
+
+
+class IndexDamaged(DataCorrupt):
+    """The index is damaged; `linkmill index` builds it anew from what was crawled."""
 
 
 class GenerationGone(StorageError):
@@ -116,7 +121,7 @@ class Index:
     @classmethod
     @contextmanager
     def open(cls, data_dir: Path, limits: Limits = LIMITS) -> Iterator[Index]:
-        """Open the published generation of a data directory; raises IndexMissing, DataMissing or DataCorrupt."""
+        """Open the published generation of a data directory; raises IndexMissing, DataMissing or IndexDamaged."""
         with Manifest.open(data_dir) as manifest:
             generation = manifest.current()
         if generation is None:
@@ -127,7 +132,7 @@ class Index:
     @classmethod
     @contextmanager
     def open_generation(cls, directory: Path, number: int, limits: Limits = LIMITS) -> Iterator[Index]:
-        """Open the generation that lies in `directory`; raises DataCorrupt when a table of it is missing."""
+        """Open the generation that lies in `directory`; raises IndexDamaged when a table of it is missing."""
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{limits.memory_bytes // 1024}KiB",
             "threads": limits.threads,
@@ -138,8 +143,9 @@ class Index:
         }
         with duckdb.connect(config=config) as connection:
             connection.execute(text_of("storage.queries", "connect"))
-            for table in TABLES:
-                _open_table(connection, directory, table)
+            with _told(directory):
+                for table in TABLES:
+                    _open_table(connection, directory, table)
             connection.from_arrow(KINDS).create("kinds")
             yield cls(directory, number, connection)
 
@@ -196,21 +202,32 @@ class Index:
         return Answer(read, Place.of(self.number, (question, values), page.cursor), page.limit)
 
     def _table(self, name: str, values: Mapping[str, object]) -> pa.Table:
-        try:
-            rows: pa.Table = self._connection.sql(
-                text_of("storage.queries", name), params=dict(values)
-            ).to_arrow_table()
-        except duckdb.OutOfMemoryException as error:
-            raise AnswerTooLarge(self.directory) from error
-        except duckdb.IOException as error:
-            raise GenerationGone(self.directory) from error
+        with _told(self.directory):
+            question = self._connection.sql(text_of("storage.queries", name), params=dict(values))
+            rows: pa.Table = question.to_arrow_table()
         return rows
+
+
+@contextmanager
+def _told(directory: Path) -> Iterator[None]:
+    """Raise the operator's error in place of DuckDB's while a generation is read."""
+    try:
+        with interruptible():
+            yield
+    except duckdb.OutOfMemoryException as error:
+        raise AnswerTooLarge(directory) from error
+    except (duckdb.Error, RuntimeError) as error:
+        if is_gone(error):
+            raise GenerationGone(directory) from error
+        if is_damage(error):
+            raise IndexDamaged(directory, first_line(error)) from error
+        raise
 
 
 def _open_table(connection: duckdb.DuckDBPyConnection, directory: Path, table: str) -> None:
     """Make a table of the generation a view, whose rows know their file and their number in it."""
     files = parts(directory, table)
     if not files:
-        raise DataCorrupt(directory / table)
+        raise IndexDamaged(directory / table, "missing")
     rows = connection.read_parquet([str(file) for file in files], file_row_number=True, hive_partitioning=False)
     rows.project("*, file_index").create_view(table)

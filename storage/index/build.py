@@ -15,7 +15,8 @@ from typing import Final, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from storage.errors import StorageError
+from storage.errors import DiskFull, StorageError
+from storage.index.faults import first_line, interruptible, is_full_disk, is_unwritable
 from storage.index.inputs import HOST_DOMAINS, KINDS, POLICY
 from storage.schemas import LINKS, PAGES
 from storage.statements import text_of
@@ -76,7 +77,7 @@ class Counts(NamedTuple):
 def write_generation(segments: Segments, scratch: Path, out: Path, name_hosts: NameHosts, limits: Limits) -> Counts:
     """Write all tables of a generation below `out`, one directory each; `scratch` holds what does not fit in memory.
 
-    Both directories exist and are empty. Raises OutOfMemory or ScratchUnusable.
+    Both directories exist and are empty. Raises OutOfMemory, DiskFull or ScratchUnusable.
     """
     with _scratch(scratch, limits) as connection:
         _open_segments(connection, segments, limits)
@@ -101,17 +102,18 @@ def _scratch(directory: Path, limits: Limits) -> Iterator[duckdb.DuckDBPyConnect
         "autoinstall_known_extensions": False,
         "TimeZone": "UTC",
     }
+    place = directory.parent
     try:
-        with duckdb.connect(str(directory / "scratch.duckdb"), config=config) as connection:
+        with interruptible(), duckdb.connect(str(directory / "scratch.duckdb"), config=config) as connection:
             yield connection
     except duckdb.OutOfMemoryException as error:
-        raise OutOfMemory(directory.parent, _first_line(error)) from error
-    except duckdb.IOException as error:
-        raise ScratchUnusable(directory.parent, _first_line(error)) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+        raise OutOfMemory(place, first_line(error)) from error
+    except duckdb.Error as error:
+        if is_full_disk(error):
+            raise DiskFull(place, first_line(error)) from error
+        if is_unwritable(error):
+            raise ScratchUnusable(place, first_line(error)) from error
+        raise
 
 
 def _select(connection: duckdb.DuckDBPyConnection, name: str) -> duckdb.DuckDBPyRelation:

@@ -13,13 +13,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 from storage.directory import make_folder, sync_folder
-from storage.errors import DataMissing, StorageError
+from storage.errors import DataCorrupt, DataMissing, StorageError
 from storage.faults import translated
 from storage.index.build import Counts, Limits, NameHosts, Segments, write_generation
 from storage.manifest import Generation, Manifest
+from storage.segments import SegmentKind, is_intact
 
 KEPT: Final = 2
 """The published generation and the one before, which a running question may still read."""
@@ -48,7 +49,7 @@ class Built(NamedTuple):
 def build_index(data_dir: Path, name_hosts: NameHosts, limits: Limits) -> Built:
     """Build a generation of all segments committed so far, publish it, and remove the ones nobody needs any more.
 
-    May run beside a crawl. Raises StorageError (DataMissing, NothingCrawled, IndexBusy, OutOfMemory, ...).
+    May run beside a crawl. Raises StorageError (NothingCrawled, DataCorrupt, IndexBusy, OutOfMemory, DiskFull, ...).
     """
     started = time.monotonic()
     with Manifest.open(data_dir, write=True) as manifest, _alone(manifest.directory.index):
@@ -64,13 +65,22 @@ def build_index(data_dir: Path, name_hosts: NameHosts, limits: Limits) -> Built:
 
 
 def _segments(manifest: Manifest, last: int) -> Segments:
-    """Return the files of all commits up to segment `last`: a commit beside the build is left for the next one."""
+    """Return the files of all commits up to segment `last`: a commit beside the build is left for the next one.
+
+    Raises DataCorrupt for the first that is not the one that was written: no index is built of damaged data.
+    """
     root = manifest.directory.root
-    pages = [root / segment.path for segment in manifest.segments("pages") if segment.id <= last]
-    links = [root / segment.path for segment in manifest.segments("links") if segment.id <= last]
+    pages, links = (
+        [segment for segment in manifest.segments(kind) if segment.id <= last] for kind in get_args(SegmentKind)
+    )
     if not pages:
         raise NothingCrawled(root)
-    return Segments(pages, links)
+    for segment in (*pages, *links):
+        with translated(root):
+            intact = is_intact(root / segment.path, segment.size_bytes, segment.checksum)
+        if not intact:
+            raise DataCorrupt(root / segment.path, "missing" if not (root / segment.path).exists() else "changed")
+    return Segments([root / segment.path for segment in pages], [root / segment.path for segment in links])
 
 
 def _write(

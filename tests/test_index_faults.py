@@ -1,0 +1,130 @@
+"""What DuckDB raises for a full disk, damaged files and an interrupt becomes what the operator is told."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import threading
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from storage.errors import DataCorrupt, DiskFull
+from storage.index.build import ScratchUnusable, _scratch
+from storage.index.faults import interruptible
+from storage.index.publish import build_index
+from storage.manifest import Manifest
+from storage.query import Index, IndexDamaged
+from storage.sqlite import CrawlStore
+from tests.index_web import LIMITS, name_hosts
+from tests.store_rows import NOW, fetched
+from tests.test_query import URL
+
+DAMAGES = 60
+
+
+@pytest.fixture
+async def data_dir(tmp_path: Path) -> Path:
+    """Return a data directory with one page, its links and a published index of them."""
+    async with CrawlStore.open(tmp_path, compression_level=3) as store:
+        await store.start_run("test", "{}", fresh=False, now=NOW)
+        await store.commit(fetched(1 << 40, 2), NOW)
+    build_index(tmp_path, name_hosts, LIMITS)
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["pages", "links"])
+@pytest.mark.parametrize("damage", ["random bytes", "one byte", "cut", "missing"])
+def test_no_index_is_built_of_a_segment_that_is_not_the_one_written(data_dir: Path, kind: str, damage: str) -> None:
+    (file,) = (data_dir / "segments").rglob(f"{kind}-*.parquet")
+    content = bytearray(file.read_bytes())
+    match damage:
+        case "random bytes":
+            file.write_bytes(random.Random(1).randbytes(len(content)))
+        case "one byte":
+            content[len(content) // 2] ^= 1
+            file.write_bytes(content)
+        case "cut":
+            file.write_bytes(content[:-1])
+        case _:
+            file.unlink()
+    state = "missing" if damage == "missing" else "changed"
+    with pytest.raises(DataCorrupt, match=rf"{file.name}: Stored data is damaged; .* \({state}\)"):
+        build_index(data_dir, name_hosts, LIMITS)
+    with Manifest.open(data_dir) as manifest:
+        current = manifest.current()
+    assert current is not None
+    assert current.id == 1
+
+
+def damage_is_told(data_dir: Path) -> bool:
+    """Ask every question; any other error than IndexDamaged is the test's failure."""
+    try:
+        with Index.open(data_dir) as opened:
+            for question in (opened.backlinks, opened.outlinks, opened.domains, opened.anchors):
+                question(URL).table()
+            opened.summary(URL)
+    except IndexDamaged:
+        return True
+    return False
+
+
+def test_damaged_index_says_how_to_mend_it(data_dir: Path) -> None:
+    drawn = random.Random(1)
+    (generation,) = (data_dir / "index").glob("generation=*")
+    files = sorted(generation.rglob("*.parquet"))
+    whole = {file: file.read_bytes() for file in files}
+    told = 0
+    for number in range(DAMAGES):
+        file = files[number % len(files)]
+        content = bytearray(whole[file])
+        at = drawn.randrange(len(content) - 8)
+        content[at : at + 8] = drawn.randbytes(8)
+        file.write_bytes(content)
+        told += damage_is_told(data_dir)
+        file.write_bytes(whole[file])
+    assert told > DAMAGES // 4
+
+
+def test_index_that_was_removed_is_told_to_be_built_anew(data_dir: Path) -> None:
+    (generation,) = (data_dir / "index").glob("generation=*")
+    generation.rename(data_dir / "elsewhere")
+    with pytest.raises(IndexDamaged, match="`linkmill index` builds it anew"), Index.open(data_dir):
+        pass
+    assert build_index(data_dir, name_hosts, LIMITS).generation.id == 2
+    with Index.open(data_dir) as opened:
+        assert opened.number == 2
+
+
+NO_ROOM = os.strerror(errno.ENOSPC)
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        pytest.param(duckdb.TransactionException(f'Could not write file "x": {NO_ROOM}'), DiskFull, id="commit_full"),
+        pytest.param(duckdb.IOException(f'Could not write file "x": {NO_ROOM}'), DiskFull, id="write_full"),
+        pytest.param(
+            duckdb.TransactionException('Could not write file "x": File too large'), ScratchUnusable, id="commit"
+        ),
+        pytest.param(duckdb.IOException('Cannot open file "x": Permission denied'), ScratchUnusable, id="open"),
+        pytest.param(duckdb.CatalogException("no such table"), duckdb.CatalogException, id="bug"),
+    ],
+)
+def test_fault_of_a_build_is_told_by_its_cause(tmp_path: Path, raised: duckdb.Error, expected: type[Exception]) -> None:
+    with pytest.raises(expected), _scratch(tmp_path, LIMITS):
+        raise raised
+
+
+def test_signal_that_duckdb_takes_is_an_interrupt_again() -> None:
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with duckdb.connect() as connection, pytest.raises(KeyboardInterrupt), interruptible():
+        connection.sql("SELECT count(*) FROM range(100000000) a, range(10000) b").to_arrow_table()
+
+
+def test_other_errors_of_the_run_time_are_no_interrupt() -> None:
+    with pytest.raises(RuntimeError, match="else"), interruptible():
+        raise RuntimeError("something else")
