@@ -7,7 +7,6 @@ Tables for people are `crawler.cli.output`'s.
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Callable, Iterator
 from enum import IntEnum, IntFlag
 from typing import Any, BinaryIO, Final, Protocol, cast
@@ -85,16 +84,24 @@ def _named(name: str, column: pa.Array[Any]) -> pa.Array[Any]:
 
 def _write_csv(rows: Rows, sink: BinaryIO, guard: bool = True) -> int:
     """Write RFC 4180: CRLF after each row, a header row, quotes where needed; lists are joined by spaces."""
-    text = io.TextIOWrapper(sink, encoding="utf-8", newline="", write_through=True)
-    writer = csv.writer(text, lineterminator="\r\n")
+    writer = csv.writer(_Encoded(sink), lineterminator="\r\n")
     writer.writerow(rows.schema.names)
     written = 0
     for batch in rows:
         columns = [_cells(column, guard).to_pylist() for column in named(batch).columns]
         writer.writerows(zip(*columns, strict=True))
         written += batch.num_rows
-    text.detach()
     return written
+
+
+class _Encoded:
+    """What `csv` writes text to. Not a TextIOWrapper: where writing fails that closes the caller's sink."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+
+    def write(self, text: str) -> int:
+        return self._sink.write(text.encode())
 
 
 def _cells(column: pa.Array[Any], guard: bool) -> pa.Array[Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
@@ -147,6 +149,37 @@ def test_output_goes_to_a_file(ask: Callable[..., Answered], folder: Path) -> No
     code, _, err = ask("domains", "shop.example", "-o", "missing/out.txt")
     assert (code, "cannot be written" in err) == (2, True)
     assert not list(folder.glob(".*.unfinished"))
+
+
+def test_link_at_the_output_path_stays_and_what_it_leads_to_is_written(
+    ask: Callable[..., Answered], folder: Path
+) -> None:
+    (folder / "real.csv").write_text("before")
+    (folder / "real.csv").chmod(0o600)
+    (folder / "linked.csv").symlink_to("real.csv")
+    (folder / "dangling.csv").symlink_to("new.csv")
+    for name in ("linked.csv", "dangling.csv"):
+        assert ask("domains", "shop.example", "-f", "csv", "-o", name) == (0, "", "")
+        assert (folder / name).is_symlink()
+    assert (folder / "real.csv").read_text() == (folder / "new.csv").read_text()
+    assert (folder / "real.csv").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "jsonl", "parquet"])
+def test_pipe_at_the_output_path_is_written_to(ask: Callable[..., Answered], folder: Path, form: str) -> None:
+    os.mkfifo(folder / "pipe")
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit((folder / "pipe").read_bytes)
+        assert ask("domains", "shop.example", "-f", form, "-o", "pipe") == (0, "", "")
+        assert b"a.example" in read.result()
+    assert (folder / "pipe").is_fifo()
+
+
+def test_directory_at_the_output_path_is_told_in_one_line(ask: Callable[..., Answered]) -> None:
+    for name in (".", "data"):
+        code, out, err = ask("domains", "shop.example", "-o", name)
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1] == f"Error: Invalid value for --output: {name} is a directory; name a file in it"
 
 
 def test_cursor_is_told_apart_from_the_answer_and_goes_on(ask: Callable[..., Answered]) -> None:

@@ -5,9 +5,8 @@ Rule: what only one command needs is imported by that command when it runs, so t
 
 from __future__ import annotations
 
-import os
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -15,6 +14,12 @@ from crawler.cli.configuring import configuring
 from crawler.cli.crawling import crawling
 from crawler.cli.fetching import fetching
 from crawler.cli.questions import questions
+from crawler.cli.streams import STANDARD_OUTPUT, OutputLost, close_output, prepare_streams, tell
+
+LOST: Final = 4
+"""Exit code for a fault of the data directory or the machine."""
+INTERRUPTED: Final = 130
+"""Exit code of a command that Ctrl-C ended."""
 
 app = typer.Typer(
     name="linkmill",
@@ -45,19 +50,39 @@ def linkmill(
 
 def main() -> None:
     """Run the command named on the command line; exit with its code."""
+    prepare_streams()
+    code = _run()
+    try:
+        close_output()
+    except BrokenPipeError:
+        pass  # the reader has what it wanted
+    except OutputLost as error:
+        if code != LOST:  # the same fault, told when it was first met
+            tell(str(error))
+        code = code or LOST
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command and return its exit code, its fault told."""
     try:
         app(prog_name="linkmill")
     except SystemExit as ended:
         # Typer makes it 1 where the reader of our output has gone (`| head`), though nothing is wrong.
-        _leave(0 if isinstance(ended.__context__, BrokenPipeError) else ended.code)
+        if isinstance(ended.__context__, BrokenPipeError):
+            return 0
+        if ended.code == INTERRUPTED:
+            tell("interrupted; what was stored before is as it was")
+        return ended.code if isinstance(ended.code, int) else 0
     except Exception as error:
         fault = _fault(error)
         if fault is None:
             raise
         code, lines = fault
         for line in lines:
-            typer.echo(f"linkmill: {line}", err=True)
-        _leave(code)
+            tell(line)
+        return code
+    return 0
 
 
 def _fault(error: Exception) -> tuple[int, tuple[str, ...]] | None:
@@ -71,17 +96,10 @@ def _fault(error: Exception) -> tuple[int, tuple[str, ...]] | None:
             return 2, lines
         case DataMissing():
             return 3, (str(error),)
-        case StorageError() | UnsafeLibraryError():
-            return 4, (str(error),)
+        case StorageError() | UnsafeLibraryError() | OutputLost():
+            return LOST, (str(error),)
+        case OSError(filename=None, strerror=str(reason)):
+            # What is read or stored names its file, and the web's faults are values: this is what was printed.
+            return LOST, (str(OutputLost(STANDARD_OUTPUT, reason)),)
         case _:
             return None
-
-
-def _leave(code: object) -> None:
-    """Exit with `code`; what is left of the output is dropped when its reader has gone."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes once more while it ends, and would complain then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(code)  # type: ignore[arg-type]

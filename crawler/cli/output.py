@@ -1,11 +1,14 @@
 """Where answers go: a table for people, or a file format to standard output or a file.
 
-Rule: what came from the web never reaches a terminal with its control characters; a file is there whole or not at all.
+Rule: what came from the web never reaches a terminal with its control characters; a regular file is there whole or not
+at all, and whatever else stands at a path (a pipe, a device) is written to, never replaced.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crawler.cli.escapes import plain, plain_lines
+from crawler.cli.streams import STANDARD_OUTPUT, written_to
 from storage.asking import Format
 from storage.export import Rows, named, write
 
@@ -112,7 +116,8 @@ def _shortened(cell: str) -> str:
 def text_sink(file: Path | None) -> Iterator[io.TextIOBase | None]:
     """Open where a table goes; None stands for standard output."""
     if file is None:
-        yield None
+        with written_to(STANDARD_OUTPUT):
+            yield None
         return
     with _placed(file) as binary, io.TextIOWrapper(binary, encoding="utf-8") as text:
         yield text
@@ -124,8 +129,9 @@ def _binary_sink(file: Path | None, form: Format) -> Iterator[BinaryIO]:
         with _placed(file) as binary:
             yield binary
     elif not sys.stdout.isatty():
-        yield sys.stdout.buffer
-        sys.stdout.flush()
+        with written_to(STANDARD_OUTPUT):
+            yield sys.stdout.buffer
+            sys.stdout.flush()
     elif form is Format.PARQUET:
         raise typer.BadParameter("parquet is not for terminals: name a file or redirect", param_hint="--output")
     else:
@@ -143,15 +149,32 @@ class _Terminal(io.BytesIO):
 
 @contextmanager
 def _placed(file: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes its name when it is complete."""
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    try:
-        sink = unfinished.open("wb")
-    except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint="--output") from error
-    try:
-        with sink:
+    """Open what stands at a path for writing; a regular file takes its name when it is complete."""
+    # A symbolic link stays one: what it leads to is written.
+    place = Path(os.path.realpath(file))
+    if place.is_dir():
+        raise typer.BadParameter(f"{file} is a directory; name a file in it", param_hint="--output")
+    if place.exists() and not place.is_file():
+        with _opened(place, file) as sink:
             yield sink
-        unfinished.replace(file)
+        return
+    unfinished = place.with_name(f".{place.name}.unfinished")
+    try:
+        with _opened(unfinished, file) as sink:
+            if place.exists():
+                unfinished.chmod(stat.S_IMODE(place.stat().st_mode))
+            yield sink
+        unfinished.replace(place)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _opened(place: Path, file: Path) -> Iterator[BinaryIO]:
+    """Open `place` for writing on behalf of `file`, the path that was asked for."""
+    try:
+        sink = place.open("wb")
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be written: {error.strerror}", param_hint="--output") from error
+    with written_to(str(file)), sink:
+        yield sink
