@@ -1,8 +1,8 @@
 """`make run`: crawl the bundled virtual web on loopback, index its links, ask who links to whom.
 
 Every step is the command a user would type, run as a process of its own on `config/demo.toml`; the only differences are
-that the virtual web listens on a free port, that all its front pages are seeds, and where the data is. Ends with an
-error where an answer is not the one computed from the web.
+that the virtual web listens on a free port, that all its front pages are seeds, and where config and data are: they
+stay in ./linkmill-data, to look at and to ask on. Ends with an error where an answer is not the one computed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import io
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -28,6 +27,7 @@ from storage.records import Kind
 
 CONFIG: Final = ROOT / "config" / "demo.toml"
 DATA_DIR: Final = ROOT / "linkmill-data" / "demo"
+OWN_CONFIG: Final = DATA_DIR.with_suffix(".toml")
 SPEC: Final = WebSpec(hosts=40, pages_per_host=25, profile=40, faults=Faults(cut=0.0, slow_s=0.2, crawl_delay_s=0.1))
 ASKED_KINDS: Final = (Kind.A, Kind.AREA)
 SHOWN: Final = 10
@@ -41,26 +41,31 @@ def main() -> None:
 async def _demo() -> None:
     shutil.rmtree(DATA_DIR, ignore_errors=True)
     DATA_DIR.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="linkmill-demo-") as folder:
-        async with serve(SPEC) as web:
-            config = _config(web, Path(folder))
-            print(f"A virtual web of {SPEC.hosts} hosts is served on 127.0.0.1:{web.port}.\n", flush=True)
-            await _run("crawl", str(config))
-        await _run("index", str(config))
-        reach = reachable(Expected(Web(SPEC)), Web(SPEC).seeds())
-        target, backlinks = _most_linked(reach)
-        domain = domains_of(host_of(target)).domain
-        await _run("domains", domain, "--data", str(DATA_DIR), "--limit", str(SHOWN))
-        await _run("backlinks", target, "--data", str(DATA_DIR), "--limit", str(SHOWN))
-        await _check(target, backlinks)
+    config, data = _shown(OWN_CONFIG), _shown(DATA_DIR)
+    async with serve(SPEC) as web:
+        _write_config(web)
+        print(f"A virtual web of {SPEC.hosts} hosts is served on 127.0.0.1:{web.port}.\n", flush=True)
+        await _run("crawl", config)
+    await _run("index", config)
+    target, backlinks = _most_linked(reachable(Expected(Web(SPEC)), Web(SPEC).seeds()))
+    domain = domains_of(host_of(target)).domain
+    await _run("domains", domain, "--data", data, "--limit", str(SHOWN))
+    await _run("backlinks", target, "--data", data, "--limit", str(SHOWN))
+    await _check(target, backlinks)
     print(
         f"\nThe answers are right: all {backlinks} backlinks of that page were found.\n"
-        f"Ask on:          .venv/bin/linkmill anchors {domain} --data {DATA_DIR}\n"
+        "The virtual web is no longer served, so there is nothing more of it to crawl; its index stays.\n"
+        f"Ask on:          .venv/bin/linkmill anchors {domain} --data {data}\n"
         "Crawl your own:  .venv/bin/linkmill init my.toml, set its seeds and contact, then make run CONFIG=my.toml"
     )
 
 
-def _config(web: Running, folder: Path) -> Path:
+def _shown(path: Path) -> str:
+    """Return a path as it is typed at the root of the source tree, where the commands run."""
+    return str(path.relative_to(ROOT))
+
+
+def _write_config(web: Running) -> None:
     """Write demo.toml with the web's seeds and address in place of its placeholders."""
     text = CONFIG.read_text("utf-8")
     seeds = ", ".join(f'"{seed}"' for seed in web.seeds)
@@ -71,9 +76,7 @@ def _config(web: Running, folder: Path) -> Path:
     ):
         assert placeholder in text, f"{CONFIG} no longer has {placeholder}"
         text = text.replace(placeholder, value)
-    config = folder / "demo.toml"
-    config.write_text(text, "utf-8")
-    return config
+    OWN_CONFIG.write_text(text, "utf-8")
 
 
 def _most_linked(reach: Reach) -> tuple[str, int]:
@@ -90,8 +93,7 @@ def _most_linked(reach: Reach) -> tuple[str, int]:
 
 async def _run(*words: str) -> str:
     """Run a linkmill command, shown as typed, with its output; stop the demo where it fails."""
-    shown = [Path(word).name if word.endswith("demo.toml") else word for word in words]
-    print(f"$ linkmill {' '.join(shown)}", flush=True)
+    print(f"$ linkmill {' '.join(words)}", flush=True)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "crawler", *words, cwd=ROOT, stdout=subprocess.PIPE
     )
