@@ -33,9 +33,10 @@ from crawler.robots_policy import FETCH_BYTES
 from crawler.scope import FOLLOWED_KINDS, Budget, Scope
 from crawler.seen import Seen
 from crawler.stats import Snapshot, Stats
-from crawler.url import host_of, normalise
+from crawler.url import fingerprint, host_of, normalise
 from crawler.worker import Worker
 from storage.records import Kind
+from storage.runs import EXTENDED
 from storage.sqlite import CrawlStore
 
 if TYPE_CHECKING:
@@ -81,19 +82,34 @@ class Crawl:
     async def run(self, *, fresh: bool = False) -> Report:
         """Crawl until the frontier is exhausted, a limit is reached or `stop` is called.
 
+        A finished run goes on when it is given seeds that it does not know; else nothing is done.
+
         Raises StorageError for faults of the data directory, UnsafeLibrary for a library that must not be used.
         """
         settings = self._settings
         async with CrawlStore.open(
             settings.crawl.data_dir, compression_level=settings.storage.compression_level
         ) as store:
-            run = await store.start_run(settings.crawl.name, settings.for_the_record(), fresh, time.time())
-            if run.finished:
+            run = await self._start(store, fresh)
+            if run.finished and await self._knows_seeds(store):
                 return Report(run.run, False, "already finished", None)
+            if run.finished:
+                await store.end_run(run.run, EXTENDED, time.time())
+                run = await self._start(store, fresh)
             async with self._open_parts(store, run) as parts:
                 reason = await self._work(parts)
             await store.end_run(run.run, reason, time.time())
             return Report(run.run, run.resumed, reason, self.snapshot())
+
+    async def _start(self, store: CrawlStore, fresh: bool) -> RunInfo:
+        settings = self._settings
+        return await store.start_run(settings.crawl.name, settings.for_the_record(), fresh, time.time())
+
+    async def _knows_seeds(self, store: CrawlStore) -> bool:
+        """Tell whether the run has discovered every seed that the scope admits."""
+        scope = Scope(self._settings.scope, self._seeds)
+        known = Seen((await store.load_seen()).tolist()).known
+        return all(fingerprint(url) in known for url in self._seeds if scope.judge(url, 0) is None)
 
     @asynccontextmanager
     async def _open_parts(self, store: CrawlStore, run: RunInfo) -> AsyncIterator[Parts]:

@@ -10,6 +10,9 @@ from typing import Final, NamedTuple
 EXHAUSTED: Final = "exhausted"
 """The stop reason of a finished run; every other one, and none, means that the run can go on."""
 
+EXTENDED: Final = "given more seeds"
+"""The stop reason of a finished run that has new work, until it goes on."""
+
 REPLACED: Final = "replaced"
 """The stop reason of a run that a fresh one took over before it had finished."""
 

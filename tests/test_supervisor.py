@@ -23,7 +23,7 @@ from crawler.supervisor import BadSeed, Crawl, Report, resolve_seeds
 from storage.errors import DataDirectoryBusy
 from storage.records import Failure
 from storage.status import read_status
-from tests.crawling import Sections, Stored, crawl, page, serving, settings_at
+from tests.crawling import Crawled, Sections, Stored, crawl, page, serving, settings_at
 from tests.servers import response
 
 A: Final = "http://a.test/"
@@ -226,6 +226,22 @@ async def test_new_seeds_join_a_crawl_that_goes_on(tmp_path: Path) -> None:
     found = await crawl(answers, tmp_path, crawl={"seeds": [A, "http://b.test/"]})
     assert sorted(found.web.pages_asked) == [f"{A}x", "http://b.test/"]
     assert read_status(tmp_path).totals.discovered == 3
+
+
+async def test_finished_run_goes_on_with_seeds_it_does_not_know(tmp_path: Path) -> None:
+    answers = {A: page("/b"), "http://a.test/b": page(), "http://new.test/": page("/c"), "http://new.test/c": page()}
+
+    async def with_seeds(*seeds: str) -> Crawled:
+        return await crawl(answers, tmp_path, crawl={"seeds": list(seeds)}, scope={"exclude": ["left.test/*"]})
+
+    assert (await with_seeds(A)).report.reason == "exhausted"
+    assert (await with_seeds(A, "http://a.test/b")).report.reason == "already finished"
+    again = await with_seeds(A, "http://new.test/")
+    assert (again.report.run, again.report.resumed, again.report.reason) == (1, True, "exhausted")
+    assert again.web.pages_asked == ["http://new.test/", "http://new.test/c"]
+    assert (await with_seeds(A, "http://new.test/")).report.reason == "already finished"
+    assert (await with_seeds(A, "http://left.test/")).report.reason == "already finished", "there is no work for it"
+    assert read_status(tmp_path).starts == 2
 
 
 async def test_host_budget_holds_across_starts(tmp_path: Path) -> None:
