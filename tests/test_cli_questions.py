@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crawler.cli import main
-from crawler.cli.target import TargetUnclear, name_hosts, read_target, reversed_host
+from crawler.cli.target import TargetUnclear, name_hosts, read_target, reversed_host, understood
 from storage.asking import Mode, Target
 from storage.records import Batch, Kind, Robots
 from storage.sqlite import CrawlStore
@@ -292,7 +292,46 @@ def test_known_variant_of_a_url_without_scheme_is_meant() -> None:
     assert found.name == "http://a.example/x"
 
 
-@pytest.mark.parametrize("text", ["", "mailto://x", "http://", "a b", "://"])
+UNDERSTOOD: dict[str, tuple[str, Mode | None, str | None]] = {
+    "as_it_stands": ("https://a.example/x", None, None),
+    "home_page": ("HTTPS://A.example", None, None),
+    "domain": ("Example.COM", None, None),
+    "port_of_a_domain": ("a.example:8099", None, "a.example:8099 is taken as the domain a.example on every port"),
+    "port_of_a_host": ("x.a.example:80", None, "x.a.example:80 is taken as the host x.a.example on every port"),
+    "port_of_a_url": ("http://a.example:8099/x", None, None),
+    "host_as_domain": ("docs.a.example", Mode.DOMAIN, "docs.a.example is taken as the domain a.example"),
+    "scheme": ("a.example/x/", None, "a.example/x/ is taken as the url https://a.example/x/"),
+    "fragment": ("http://a.example/x#y", None, "http://a.example/x#y is taken as the url http://a.example/x"),
+    "idn": ("bücher.example", None, "bücher.example is taken as the domain xn--bcher-kva.example"),
+}
+
+
+@pytest.mark.parametrize(("text", "mode", "expected"), UNDERSTOOD.values(), ids=UNDERSTOOD)
+def test_what_was_not_taken_as_it_stands_is_told(text: str, mode: Mode | None, expected: str | None) -> None:
+    assert understood(text, read_target(text, mode, lambda _: False)) == expected
+
+
+def test_understanding_is_told_beside_the_answer(ask: Callable[..., Answered]) -> None:
+    _, out, err = ask("backlinks", "www.shop.example", "--mode", "domain", "-f", "csv")
+    assert err == "www.shop.example is taken as the domain shop.example\n"
+    assert out == ask("backlinks", "shop.example", "-f", "csv")[1]
+
+
+def test_empty_answer_about_one_scheme_names_the_other(ask: Callable[..., Answered]) -> None:
+    for command, scheme in (("backlinks", "http"), ("summary", "http"), ("outlinks", "http")):
+        url = f"{scheme}://b.example/2" if command == "outlinks" else f"{scheme}://www.shop.example/x"
+        direction = "from" if command == "outlinks" else "to"
+        other = url.replace("http:", "https:")
+        err = ask(command, url)[2]
+        assert re.fullmatch(
+            rf"The index has no link {direction} the url {url}\. It has \d {direction} {other}\.\n", err
+        )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "mailto://x", "http://", "a b", "://", "mailto:x@y", "x@y", "tel:123x", "..", "*", "*.example", "a..b", "."],
+)
 def test_other_text_is_no_target(text: str) -> None:
     with pytest.raises(TargetUnclear):
         read_target(text, None, lambda _: False)

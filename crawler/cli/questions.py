@@ -229,13 +229,18 @@ def _opened(data: Path | None, config: Path | None) -> Iterator[Index]:
 
 
 def _target(opened: Index, text: str, mode: str, direction: str) -> Target:
-    from crawler.cli.target import TargetUnclear, read_target
+    from crawler.cli.output import note
+    from crawler.cli.target import TargetUnclear, read_target, understood
 
     counted = opened.links_to if direction == "to" else opened.links_from
     try:
-        return read_target(text, None if mode == "auto" else Mode(mode), lambda found: counted(found) > 0)
+        target = read_target(text, None if mode == "auto" else Mode(mode), lambda found: counted(found) > 0)
     except TargetUnclear as error:
         raise typer.BadParameter(str(error), param_hint="TARGET") from error
+    told = understood(text, target)
+    if told is not None:
+        note(told)
+    return target
 
 
 def _filters(kinds: list[str] | None, scope: Scope, state: str, follow: bool | None) -> Filters:
@@ -264,10 +269,15 @@ def _rows(limit: int | None, form: Format) -> int | None:
 
 def _about_nothing(opened: Index, subject: Target, direction: Literal["to", "from"]) -> str:
     """Say why an answer is empty."""
-    links = opened.links_to(subject) if direction == "to" else opened.links_from(subject)
+    from crawler.cli.target import other_scheme
+
+    counted = opened.links_to if direction == "to" else opened.links_from
+    links, other = counted(subject), other_scheme(subject)
     about = f"{direction} the {subject.mode.value} {subject.name}"
     if not links:
-        return f"The index has no link {about}."
+        others = counted(other) if other is not None else 0
+        hint = f" It has {others:,} {direction} {other.name}." if other is not None and others else ""
+        return f"The index has no link {about}.{hint}"
     return f"No link {about} matches; it has {links:,} of other kinds, scopes or states (--kind, --scope, --state all)."
 
 

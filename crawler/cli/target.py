@@ -5,13 +5,24 @@ Rule: this is where storage, which parses no URL, gets its names from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
 
 import pyarrow as pa
 
 from crawler.url import domains_of, host_of, normalise, path_of
 from storage.asking import Mode, Target
 from storage.index.inputs import HOST_DOMAINS
+
+_HOST: Final = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]+\.?|\[[0-9a-f:.]+\]").fullmatch
+"""The URL Standard lets a host have empty labels and signs like `*`, which no name of the web has."""
+
+_ELSEWHERE: Final = re.compile(r"[^/?#]*@|[a-zA-Z][a-zA-Z0-9+.-]*:(?![0-9]+(?:[/?#]|\Z))").match
+"""An e-mail address, or another scheme than http(s); what follows a host is a port."""
+
+_PORT: Final = re.compile(r"(?:https?://)?[^/?#]*:[0-9]+(?:[/?#].*)?").fullmatch
 
 
 class TargetUnclear(Exception):
@@ -65,12 +76,31 @@ def read_target(text: str, mode: Mode | None, is_known: Callable[[Target], bool]
     return next((target for target in targets if is_known(target)), targets[0]) if len(targets) > 1 else targets[0]
 
 
+def understood(text: str, target: Target) -> str | None:
+    """Return the line that says how `text` was understood, None where it was taken as it stands."""
+    text = text.strip()
+    if text.rstrip("/").casefold() == target.name.rstrip("/").casefold():
+        return None
+    ports = " on every port" if target.mode in (Mode.HOST, Mode.DOMAIN) and _PORT(text) is not None else ""
+    return f"{text} is taken as the {target.mode.value} {target.name}{ports}"
+
+
+def other_scheme(target: Target) -> Target | None:
+    """Return the same URL or prefix with http in place of https, or the other way round; None for hosts and domains."""
+    if target.mode in (Mode.HOST, Mode.DOMAIN):
+        return None
+    scheme, _, rest = target.name.partition("://")
+    return replace(target, name=f"{'http' if scheme == 'https' else 'https'}://{rest}")
+
+
 def _urls_of(text: str) -> Iterator[str]:
     """Yield the normal forms that `text` can stand for, the likeliest first."""
     text = text.strip()
+    if "://" not in text and _ELSEWHERE(text) is not None:
+        return
     for candidate in (text,) if "://" in text else (f"https://{text}", f"http://{text}"):
         url = normalise(candidate)
-        if url is not None:
+        if url is not None and _HOST(host_of(url)) is not None:
             yield url
 
 
