@@ -254,7 +254,7 @@ async def _outcome(visit: Visit, stream: StreamReader, types: frozenset[str] | N
     if status in THROTTLES or 500 <= status < 600:
         await _drain(visit, stream)
         failure = Failure.THROTTLED if status in THROTTLES else Failure.SERVER_ERROR
-        return visit.failed(failure, f"status {status}")
+        return visit.failed(failure, f"HTTP {status}")
     if status == NOT_MODIFIED or not _is_wanted(visit.header("content-type"), types):
         await _drain(visit, stream)
         return Fetched(visit.answer(), b"")

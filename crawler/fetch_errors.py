@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import ssl
 from typing import Final
 
@@ -75,7 +76,16 @@ def failure_of(error: BaseException) -> Failure:
 
 def one_line(error: BaseException) -> str:
     """Return what happened in at most 200 characters, for people."""
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "closed before the answer was whole"
-    text = without_userinfo(" ".join(str(error).split()))  # a proxy's URL may hold its password
-    return f"{type(error).__name__}: {text}"[:200] if text else type(error).__name__
+    match error:
+        case aiohttp.ServerDisconnectedError():
+            return "closed before the answer was whole"
+        case aiohttp.ClientConnectorCertificateError(certificate_error=cause):
+            text = str(cause)
+        case aiohttp.ClientConnectorError(os_error=ssl.SSLError() as cause):
+            text = str(cause)
+        case aiohttp.ClientConnectorError(os_error=cause):
+            # The library's own text speaks of TLS, whatever the scheme.
+            text = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else str(cause)
+        case _:
+            text = f"{type(error).__name__}: {error}" if str(error).strip() else type(error).__name__
+    return without_userinfo(" ".join(text.split()))[:200]  # a proxy's URL may hold its password

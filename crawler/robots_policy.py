@@ -65,7 +65,7 @@ class RobotsState:
     body: bytes = b""
     """The copy in force, at most FETCH_BYTES; empty without one."""
     reason: str | None = None
-    """Why the last attempt gave no file, for people: `http 503`, `timeout`."""
+    """Why the last attempt gave no file, for people: `HTTP 503`, `timeout`."""
 
     @property
     def unreachable(self) -> bool:
@@ -96,6 +96,11 @@ def follows(hops: int) -> bool:
     return hops < MAX_HOPS
 
 
+def is_failure(status: int) -> bool:
+    """Tell whether a status says nothing about the file, so that the origin stays closed and is asked again."""
+    return not 200 <= status < 500 or status == TOO_MANY_REQUESTS
+
+
 def after_answer(
     previous: RobotsState | None, answer: RobotsAnswer, product: str, now: float, *, first_wait_s: float = FIRST_WAIT_S
 ) -> RobotsState:
@@ -104,8 +109,8 @@ def after_answer(
     `first_wait_s`: wait after the first failure in a row.
     """
     status = answer.status
-    if not 200 <= status < 500 or status == TOO_MANY_REQUESTS:
-        failed = after_failure(previous, f"http {status}", now, status=status, first_wait_s=first_wait_s)
+    if is_failure(status):
+        failed = after_failure(previous, f"HTTP {status}", now, status=status, first_wait_s=first_wait_s)
         asked_until = now + min(answer.retry_after_s, LONGEST_S)
         return replace(failed, expires_at=max(failed.expires_at, asked_until))
     if status >= 300:

@@ -160,7 +160,8 @@ def test_schema_is_json_schema_of_the_draft_it_names(run: Run) -> None:
 
 def test_fetch_explains_a_page(run: Run, tmp_path: Path, web: Running) -> None:
     code, out, err = run("fetch", web.seeds[0], "--config", write_config(web, tmp_path))
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert re.fullmatch(r"asked: robots\.txt \S+: HTTP 200, .+\nasked: page \S+: HTTP 200, .+\n", err)
     assert out.startswith(f"robots.txt {web.seeds[0]}robots.txt: HTTP 200, ")
     for line in (
         f"page {web.seeds[0]}: HTTP 200, ",
@@ -192,11 +193,42 @@ def test_fetch_beyond_what_the_settings_open_is_refused_in_one_line(run: Run, ur
     assert "\n" not in err.rstrip("\n")
 
 
+def test_fetch_asks_once_for_a_robots_txt_that_cannot_be_had(
+    run: Run, tmp_path: Path, hostile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "local.toml").write_text(LOCAL.format(seed=hostile))
+    monkeypatch.setattr(_Hostile, "robots_status", 503)
+    for url, reason in (("http://127.0.0.1:1/", "connect: Connection refused"), (hostile, "server_error: HTTP 503")):
+        code, out, err = run("fetch", url, "-c", "local.toml")
+        assert (code, err) == (0, f"asked: robots.txt {url}robots.txt: {reason}\n")
+        assert f"robots verdict: disallowed; robots.txt unreachable ({reason})\n" in out
+        assert "page: nothing was sent: robots.txt could not be had" in out
+
+
+def test_contact_may_be_given_for_one_request(run: Run) -> None:
+    code, _, err = run("fetch", "http://example.org/", "--contact", "nobody")
+    assert (code, "Invalid value for --contact: is neither a URL nor an e-mail address" in err) == (2, True)
+    code, _, err = run("fetch", "http://10.0.0.1/", "--contact", "me@example.org")
+    assert (code, "network.allow_addresses" in err, "fetch.contact" in err) == (2, True, False)
+    assert "--contact gives one for this request" in run("fetch", "http://example.org/")[2]
+
+
+LOCAL: Final = """
+[crawl]
+seeds = ["{seed}"]
+data_dir = "data"
+[network]
+allow_addresses = ["127.0.0.0/8"]
+"""
+
+
 class _Hostile(BaseHTTPRequestHandler):
     """A page that tries to command the terminal of whoever looks at it."""
 
+    robots_status = 404
+
     def do_GET(self) -> None:
-        self.send_response(404 if self.path == "/robots.txt" else 200)
+        self.send_response(self.robots_status if self.path == "/robots.txt" else 200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("X-Note", "a\x9b31mb")
         self.end_headers()
@@ -218,13 +250,7 @@ def hostile() -> Iterator[str]:
 
 
 def test_no_control_character_of_a_page_reaches_the_terminal(run: Run, tmp_path: Path, hostile: str) -> None:
-    (tmp_path / "local.toml").write_text(f"""
-[crawl]
-seeds = ["{hostile}"]
-data_dir = "data"
-[network]
-allow_addresses = ["127.0.0.0/8"]
-""")
+    (tmp_path / "local.toml").write_text(LOCAL.format(seed=hostile))
     code, out, _ = run("fetch", hostile, "-c", "local.toml")
     assert code == 0
     assert "robots verdict: allowed; no robots.txt (HTTP 404)" in out
@@ -323,6 +349,6 @@ def test_reader_that_goes_away_is_no_fault(tmp_path: Path, web: Running, argumen
     reader.wait()
     started = start(tmp_path, *(word.format(seed=web.seeds[0]) for word in arguments), out=reader.stdin or 0)
     _, err = started.communicate()
-    assert (started.returncode, err) == (0, "")
     assert reader.stdin is not None
     reader.stdin.close()
+    assert (started.returncode, [line for line in err.splitlines() if not line.startswith("asked: ")]) == (0, [])

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import errno
 import ssl
 
 import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, LineTooLong
 
 from crawler.body import BrokenCodingError
 from crawler.fetch_errors import FAILURES, WEB_FAULTS, BlockedAddressError, HeadTooLargeError, failure_of, one_line
 from storage.records import Failure
+
+KEY = ConnectionKey("a.test", 80, is_ssl=False, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None)
 
 
 def test_no_row_is_hidden_behind_an_earlier_one() -> None:
@@ -61,6 +65,10 @@ def test_bug_is_no_fault_of_the_web(error: Exception) -> None:
         (OSError(), "OSError"),
         (aiohttp.ServerDisconnectedError("<huge>"), "closed before the answer was whole"),
         (OSError("x" * 500), "OSError: " + "x" * 191),
+        (aiohttp.ClientConnectorError(KEY, ConnectionRefusedError(errno.ECONNREFUSED, "at x")), "Connection refused"),
+        (aiohttp.ClientConnectorError(KEY, OSError("no number")), "no number"),
+        (aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError("wrong version")), "('wrong version',)"),
+        (aiohttp.ClientConnectorCertificateError(KEY, ssl.CertificateError("expired")), "('expired',)"),
     ],
 )
 def test_detail_is_one_short_line(error: Exception, line: str) -> None:

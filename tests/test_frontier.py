@@ -109,7 +109,7 @@ class Simulation:
         utc = self.now + UTC_OFFSET
         if body == b"broken":
             self.frontier.release(job, Failed(Failure.SERVER_ERROR, "500", answered(500)), self.now)
-            state = after_failure(self.frontier.robots.get(job.origin), "http 500", utc)
+            state = after_failure(self.frontier.robots.get(job.origin), "HTTP 500", utc)
         else:
             self.frontier.release(job, well(), self.now)
             answer = RobotsAnswer(404) if body is None else RobotsAnswer(200, body)
@@ -198,7 +198,7 @@ def test_longest_crawl_delay_of_a_hosts_origins_holds_until_its_file_changes() -
 
 def test_address_that_throttles_is_asked_less_often_until_it_answers_well() -> None:
     hosts = [f"h{number}.example" for number in range(12)]
-    throttled = Failed(Failure.THROTTLED, "status 429", answered(429))
+    throttled = Failed(Failure.THROTTLED, "HTTP 429", answered(429))
     web = Simulation(
         PolitenessSettings(delay=0.0, delay_per_ip=1.0, connections_per_ip=1, robots=False),
         addresses=dict.fromkeys(hosts, "192.0.2.9"),

@@ -1,13 +1,14 @@
 """`fetch URL`: one page through the whole crawler, explained.
 
-Rule: nothing is done here that a crawl would not do. The page is crawled into a temporary data directory, and what is
-shown is what was stored.
+Rule: nothing is done here that a crawl would not do, and each thing once: what a crawl would try again later is told.
+The page is crawled into a temporary data directory, and what is shown is what was stored.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
@@ -35,6 +36,8 @@ NOTHING_SENT: Final = {
     "robots_unreachable": "robots.txt could not be had, so nothing may be fetched",
 }
 """Failure to why a page was not even asked for."""
+REMEDY: Final = {"fetch.contact": "; --contact gives one for this request"}
+"""Key to what helps without a config file."""
 
 
 @fetching.command()
@@ -43,16 +46,24 @@ def fetch(
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="Config file (TOML), else the defaults.", metavar="CONFIG")
     ] = None,
+    contact: Annotated[
+        str | None,
+        typer.Option(
+            "--contact", help="URL or e-mail address where the operator of the site finds you.", metavar="TEXT"
+        ),
+    ] = None,
 ) -> None:
     """Fetch one page and explain it.
 
-    Shows the robots.txt verdict, outcome, header fields, charset and every link as it would be stored.
+    Shows the robots.txt verdict, outcome, header fields, charset and every link as it would be stored. Nothing is asked
+    for twice.
     """
     import uvloop
 
     import config as settings_of
 
     settings = settings_of.load(config) if config is not None else settings_of.Settings()
+    settings = _with_contact(settings, contact)
     page_url = _page_url(url, settings, config)
     with tempfile.TemporaryDirectory(prefix="linkmill-") as folder:
         settings = _single(settings, Path(folder))
@@ -60,7 +71,22 @@ def fetch(
         for job, outcome in answers:
             _show(job, outcome)
         _show_verdict(page_url, robots, settings.politeness.robots)
+        if robots is not None and robots.unreachable and settings.politeness.robots:
+            typer.echo(f"page: nothing was sent: {NOTHING_SENT['robots_unreachable']}; a crawl asks again later")
         _show_stored(Path(folder))
+
+
+def _with_contact(settings: Settings, text: str | None) -> Settings:
+    """Return the settings with the contact given on the command line, if one is."""
+    from config.values import contact
+
+    if text is None:
+        return settings
+    try:
+        fetch = settings.fetch.model_copy(update={"contact": contact(text)})
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--contact") from error
+    return settings.model_copy(update={"fetch": fetch})
 
 
 def _page_url(text: str, settings: Settings, config: Path | None) -> str:
@@ -74,7 +100,8 @@ def _page_url(text: str, settings: Settings, config: Path | None) -> str:
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not a URL of scheme http or https", param_hint="URL") from error
     problems = [
-        f"{config or 'no --config'}: {found.key}: {found.text}" for found in seed_conflicts(settings, [("URL", url)])
+        f"{config or 'no --config'}: {found.key}: {found.text}{REMEDY.get(found.key, '') if config is None else ''}"
+        for found in seed_conflicts(settings, [("URL", url)])
     ]
     if problems:
         raise ConfigError(problems)
@@ -92,26 +119,55 @@ def _single(settings: Settings, folder: Path) -> Settings:
 async def _crawl(settings: Settings, url: str) -> tuple[list[Answered], RobotsState | None]:
     """Crawl the page; return every answer, in order, and what came of its origin's robots.txt."""
     from crawler import robots_policy
+    from crawler.cli.logs import told
+    from crawler.cli.output import note
+    from crawler.jobs import RobotsFetch
     from crawler.supervisor import Crawl
     from crawler.url import origin_of
     from storage.sqlite import CrawlStore
 
     answers: list[Answered] = []
-    await Crawl(settings, [url], lambda job, outcome: answers.append((job, outcome))).run()
+
+    def watch(job: Request | RobotsFetch, outcome: Outcome) -> None:
+        answers.append((job, outcome))
+        note(f"asked: {_told(job, outcome)}")
+        if isinstance(job, RobotsFetch) and _closes(outcome):
+            crawl.stop("robots.txt could not be had")
+
+    crawl = Crawl(settings, [url], watch)
+    await crawl.run()
     async with CrawlStore.open(settings.crawl.data_dir, compression_level=settings.storage.compression_level) as store:
         rows = {row.origin: row for row in await store.load_robots()}
     row = rows.get(origin_of(url))
-    return answers, None if row is None else robots_policy.restore(row, settings.fetch.product)
+    if row is None:
+        return answers, None
+    robots = robots_policy.restore(row, settings.fetch.product)
+    last = next((outcome for job, outcome in reversed(answers) if isinstance(job, RobotsFetch)), None)
+    return answers, replace(robots, reason=None if last is None else told(last))
+
+
+def _closes(outcome: Outcome) -> bool:
+    """Tell whether a robots.txt could not be had, so that a crawl would ask again later."""
+    from crawler.outcome import Failed
+    from crawler.robots_policy import is_failure
+
+    return isinstance(outcome, Failed) and (outcome.answer is None or is_failure(outcome.answer.status))
+
+
+def _told(job: Request | RobotsFetch, outcome: Outcome) -> str:
+    """Return what was asked for and what came of it, on one line."""
+    from crawler.cli.logs import told
+    from crawler.jobs import RobotsFetch
+
+    what = "robots.txt" if isinstance(job, RobotsFetch) else "page"
+    return f"{what} {job.url}: {told(outcome)}"
 
 
 def _show(job: Request | RobotsFetch, outcome: Outcome) -> None:
     """Print one answer with its header fields."""
     from crawler.cli.escapes import plain
-    from crawler.cli.logs import told
-    from crawler.jobs import RobotsFetch
 
-    what = "robots.txt" if isinstance(job, RobotsFetch) else "page"
-    typer.echo(plain(f"{what} {job.url}: {told(outcome)}"))
+    typer.echo(plain(_told(job, outcome)))
     answer = outcome.answer
     if answer is not None:
         typer.echo(plain(f"  from {answer.ip} in {answer.elapsed_s * 1000:.0f} ms, HTTP/{answer.http_version}"))
