@@ -1,4 +1,4 @@
-"""Time of the hot functions of `crawler.url`, `extract` and `robots`, in microseconds: best of several rounds.
+"""Time of the hot functions of url, guard, extract and robots, in microseconds: best of several rounds.
 
 Run `python -m bench.micro`. The pages are made from a seed: boilerplate in nav and footer, an article with text, every
 sort of href. `--no-mallopt` leaves the allocator as it is, to see what it costs.
@@ -18,6 +18,7 @@ from crawler.extract import ExtractSettings, extract
 from crawler.extract.anchor import collapse
 from crawler.extract.document import wanted_elements
 from crawler.extract.tree import parse
+from crawler.guard import judge
 from crawler.memory import keep_freed_memory
 from crawler.robots import parse as parse_robots
 from crawler.robots_rules import Rules
@@ -138,6 +139,7 @@ def page_rows(name: str) -> list[Row]:
     settings = ExtractSettings()
     stored = len(extract(body, "utf-8", PAGE_URL, settings).links)
     return [
+        _time(f"{name}: guard", lambda: judge(body, "utf-8"), stored),
         _time(f"{name}: parse", lambda: parse(body, "utf-8"), stored),
         _time(f"{name}: walk", lambda: wanted_elements(root), stored),
         _time(f"{name}: extract", lambda: extract(body, "utf-8", PAGE_URL, settings), stored),

@@ -72,6 +72,9 @@ _LABELS: Final = {
 ENCODING_OF_LABEL: Final = {label: name for name, labels in _LABELS.items() for label in labels.split()}
 """Name of the encoding of each label, both in lower case."""
 
+NOT_ASCII: Final = frozenset({"utf-16le", "utf-16be", "iso-2022-jp", "replacement"})
+"""Encodings in which ASCII bytes can mean something else."""
+
 _CODECS: Final = {
     # The standard reads the old names of these as their larger successors.
     "gbk": "gb18030",

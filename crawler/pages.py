@@ -12,12 +12,13 @@ from typing import Final, NamedTuple, assert_never
 from xxhash import xxh3_128_digest
 
 from crawler import charset, headers
-from crawler.extract import PARSER, ExtractSettings, Page, extract, extract_header
+from crawler.extract import PARSER, ExtractSettings, Html, Page, extract, extract_header
 from crawler.outcome import Answer, Failed, Fetched, Outcome, Redirected, Request
 from crawler.url import NORMALISER, PSL, Refusal, Resolver, Target, domains_of, shard_of
 from storage.records import (
     AnchorSource,
     CanonicalSource,
+    Failure,
     Kind,
     LinkRow,
     PageRow,
@@ -56,8 +57,13 @@ class Record(NamedTuple):
     """All links that the settings do not store."""
 
 
-def record(attempt: Attempt, outcome: Outcome, settings: ExtractSettings) -> Record:
-    """Describe how an attempt ended."""
+def record(
+    attempt: Attempt, outcome: Outcome, settings: ExtractSettings, reading: Page | Failure | None = None
+) -> Record:
+    """Describe how an attempt ended.
+
+    `reading` is what came of the page's HTML elsewhere; None has it parsed here, a failure says that nobody may.
+    """
     row = _opening(attempt, outcome)
     match outcome:
         case Failed():
@@ -70,7 +76,7 @@ def record(attempt: Attempt, outcome: Outcome, settings: ExtractSettings) -> Rec
             return Record(row, _redirect_link(row, outcome))
         case Fetched():
             _add_answer(row, outcome.answer)
-            return _add_body(row, outcome, settings)
+            return _add_body(row, outcome, settings, reading)
         case _:
             assert_never(outcome)
 
@@ -152,7 +158,7 @@ def _count_refusal(row: PageRow, refusal: Refusal) -> None:
             row.other_scheme += 1
 
 
-def _add_body(row: PageRow, fetched: Fetched, settings: ExtractSettings) -> Record:
+def _add_body(row: PageRow, fetched: Fetched, settings: ExtractSettings, reading: Page | Failure | None) -> Record:
     """Fill in what the body and the header say; an answer that is no HTML page has only the links of its header."""
     body, answer = fetched.body, fetched.answer
     row.body_bytes = len(body)
@@ -163,7 +169,10 @@ def _add_body(row: PageRow, fetched: Fetched, settings: ExtractSettings) -> Reco
         return Record(row, [])
     if body and _is_html(row.content_type):
         row.charset, row.charset_source = charset.sniff(body, row.content_type)
-        page = extract(body, row.charset, row.url, settings, answer.values("link"))
+        if isinstance(reading, Failure):
+            row.failure = reading
+            return Record(row, [])
+        page = reading or extract(body, row.charset, row.url, settings, answer.values("link"))
     else:
         page = extract_header(answer.values("link"), row.url, settings)
     _add_page(row, page, answer, settings.product)
@@ -171,6 +180,15 @@ def _add_body(row: PageRow, fetched: Fetched, settings: ExtractSettings) -> Reco
         page.links.extend(_refresh_link(row, answer, len(page.links)))
     is_nofollow = bool(row.robots & Robots.NOFOLLOW)
     return Record(row, page.links, is_nofollow, page.links_to_follow, page.links_unwanted)
+
+
+def html_of(url: str, fetched: Fetched) -> Html | None:
+    """Return what of an answer would go to the HTML parser, None when nothing would."""
+    answer = fetched.answer
+    if not 200 <= answer.status < 300 or not fetched.body or not _is_html(answer.header("content-type")):
+        return None
+    encoding, _ = charset.sniff(fetched.body, _short(answer.header("content-type")))
+    return Html(fetched.body, encoding, url, answer.values("link"))
 
 
 def _is_html(content_type: str | None) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crawler.outage import Outage
     from crawler.outcome import Outcome, Request
     from crawler.recorder import Recorder
+    from crawler.sandbox import Sandbox
     from crawler.stats import Stats
     from storage.sqlite import CrawlStore
 
@@ -35,6 +36,7 @@ class Parts:
     recorder: Recorder
     resolver: Resolver
     fetcher: Fetcher
+    sandbox: Sandbox
     store: CrawlStore
     stats: Stats
     limits: Limits

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tenacity import RetryCallState, Retrying, wait_exponential
 
+from crawler.extract import Page
 from crawler.jobs import Discovery
 from crawler.outcome import Failed, Fetched, Outcome, Redirected, Request
 from crawler.pages import Attempt, Record, record
@@ -53,12 +54,17 @@ class PageSettling:
         self._retry_wait = wait_exponential(self._settings.retry_wait, max=RETRY_WAIT_MAX_S)
         self._fetches = count(parts.incarnation << SEQUENCE_BITS)
 
-    def settle(self, request: Request, outcome: Outcome, started_at: float, now: float) -> None:
-        """Record an attempt that began at `started_at` (UTC) and ended `now` (monotonic), and draw its conclusions."""
+    def settle(
+        self, request: Request, outcome: Outcome, started_at: float, now: float, reading: Page | Failure | None = None
+    ) -> None:
+        """Record an attempt that began at `started_at` (UTC) and ended `now` (monotonic), and draw its conclusions.
+
+        `reading` is what `crawler.sandbox` made of the page.
+        """
         host = self._frontier.hosts[request.host_id]
         queue_ms = (started_at - request.discovered_at) * 1000.0
         attempt = Attempt(self._parts.run, next(self._fetches), request, max(0.0, queue_ms))
-        found = record(attempt, outcome, self._parts.extract)
+        found = record(attempt, outcome, self._parts.extract, reading)
         if isinstance(outcome, Redirected) and request.hops >= self._settings.max_redirects:
             found.row.failure = Failure.REDIRECT_LOOP
         self._parts.stats.count_page(found.row, outcome)
@@ -68,7 +74,11 @@ class PageSettling:
         host.record.bytes += found.row.wire_bytes
         host.record.first_visit = host.record.first_visit or time()
         host.record.last_visit = time()
-        self._conclude(request, outcome, host, now)
+        if isinstance(outcome, Fetched) and found.row.failure:
+            host.record.failed += 1
+            host.record.pages_failed += 1
+        else:
+            self._conclude(request, outcome, host, now)
         if isinstance(outcome, Redirected):
             self._follow_redirect(request, found, now)
         elif found.links or found.links_to_follow:

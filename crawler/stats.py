@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from crawler.outcome import Failed, Fetched, Outcome, Redirected
-from storage.records import PageRow
+from storage.records import Failure, PageRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class Stats:
                 counters[f"failed.{failure.name.lower()}"] += 1
             case Redirected():
                 counters["redirects"] += 1
+            case Fetched() if row.failure:
+                counters[f"failed.{Failure(row.failure).name.lower()}"] += 1
             case Fetched():
                 counters["pages"] += 1
         if row.truncated:

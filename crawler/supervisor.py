@@ -30,6 +30,7 @@ from crawler.parts import Parts
 from crawler.politeness import PaceTable
 from crawler.recorder import Recorder
 from crawler.robots_policy import FETCH_BYTES
+from crawler.sandbox import Sandbox
 from crawler.scope import FOLLOWED_KINDS, Budget, Scope
 from crawler.seen import Seen
 from crawler.stats import Snapshot, Stats
@@ -125,15 +126,18 @@ class Crawl:
         )
         admission = Admission(scope, Seen(await store.load_seen()), budget, frontier, settings.scope.nofollow == "skip")
         await _restore(frontier, budget, store, settings.fetch.product, crashed=run.crashed)
-        async with open_network(settings) as (resolver, fetcher):
+        extract = extract_settings(settings)
+        sandbox = Sandbox(extract, stats.counters)
+        async with sandbox, open_network(settings) as (resolver, fetcher):
             yield Parts(
                 settings=settings,
-                extract=extract_settings(settings),
+                extract=extract,
                 frontier=frontier,
                 admission=admission,
                 recorder=Recorder(store, settings.storage, stats, utc_offset),
                 resolver=resolver,
                 fetcher=fetcher,
+                sandbox=sandbox,
                 store=store,
                 stats=stats,
                 limits=Limits(settings.crawl, stats),

@@ -123,7 +123,7 @@ class Worker:
             case Request():
                 await self._page(job)
             case RobotsFetch():
-                self._robots.settle(job, await self._send(job), time.monotonic())
+                await self._robots_txt(job)
             case Resolve():
                 await self._resolve(job)
             case Denied(request, failure):
@@ -137,19 +137,23 @@ class Worker:
         self._limits.sent += 1
         started_at = time.time()
         try:
-            outcome = await self._send(request)
+            at = self._frontier.endpoint_of(request)
+            outcome = await self._parts.fetcher.fetch(request.url, at, types=HTML_TYPES)
+            # While its host counts as busy: a crawl is not over before its last page is read, and a host whose
+            # pages take long to read gets no more of them meanwhile.
+            reading = await self._parts.sandbox.read(request, outcome)
         finally:
             self._limits.sent -= 1
-        self._pages.settle(request, outcome, started_at, time.monotonic())
+        outcome = self._release(request, outcome)
+        self._pages.settle(request, outcome, started_at, time.monotonic(), reading)
 
-    async def _send(self, job: Request | RobotsFetch) -> Outcome:
-        """Fetch a page or a robots.txt from the address the frontier reserved for it, and free it."""
-        at = self._frontier.endpoint_of(job)
-        match job:
-            case Request():
-                outcome = await self._parts.fetcher.fetch(job.url, at, types=HTML_TYPES)
-            case RobotsFetch():
-                outcome = await self._parts.fetcher.fetch(job.url, at, limits=self._parts.robots_limits)
+    async def _robots_txt(self, fetch: RobotsFetch) -> None:
+        at = self._frontier.endpoint_of(fetch)
+        outcome = await self._parts.fetcher.fetch(fetch.url, at, limits=self._parts.robots_limits)
+        self._robots.settle(fetch, self._release(fetch, outcome), time.monotonic())
+
+    def _release(self, job: Request | RobotsFetch, outcome: Outcome) -> Outcome:
+        """Free the address that the frontier reserved; return the outcome as it is to be settled."""
         now = time.monotonic()
         outcome = self._judged(job.host_id, outcome, now)
         self._frontier.release(job, outcome, now)

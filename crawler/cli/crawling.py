@@ -149,6 +149,7 @@ def _status_lines(found: Status) -> list[tuple[str, str]]:
         ("robots.txt", by_class(counters, "robots.")),
         ("not followed", by_class(counters, "left.")),
         ("dropped", by_class(counters, "dropped.", "cut.")),
+        ("doubtful HTML", by_class(counters, "html.")),
         ("endless", by_class(counters, "trap.", most=TRAPS_SHOWN)),
     ]
 

@@ -5,7 +5,7 @@ Rule: pure and total; any bytes give a `Page`. Read `document` first (the order 
 """
 
 from crawler.extract.document import extract, extract_header
-from crawler.extract.page import ExtractSettings, Page, Refresh
+from crawler.extract.page import ExtractSettings, Html, Page, Refresh
 from crawler.extract.tree import PARSER
 
-__all__ = ["PARSER", "ExtractSettings", "Page", "Refresh", "extract", "extract_header"]
+__all__ = ["PARSER", "ExtractSettings", "Html", "Page", "Refresh", "extract", "extract_header"]

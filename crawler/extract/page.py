@@ -25,6 +25,17 @@ class ExtractSettings:
     """Name of the crawler, for robots directives addressed to it alone."""
 
 
+class Html(NamedTuple):
+    """A page as it is handed to `extract`, but for the settings."""
+
+    body: bytes
+    encoding: str
+    url: str
+    """Normal form of the final URL."""
+    link_header: list[str]
+    """Values of the answer's Link fields."""
+
+
 class Refresh(NamedTuple):
     """A meta refresh to another document."""
 

@@ -19,15 +19,13 @@ from selectolax.lexbor import (
 from selectolax.lexbor import LexborNode as Node
 
 from crawler import charset
+from crawler.encodings import NOT_ASCII
 
 __all__ = ["HIDDEN", "PARSER", "TAGS", "TEXT", "Node", "is_inside", "parse", "with_role"]
 
 PARSER: Final = f"lexbor {LEXBOR_VERSION_MAJOR}.{LEXBOR_VERSION_MINOR} selectolax {version('selectolax')}"
 
 _UTF_8: Final = frozenset({"utf-8", "utf8"})
-_NOT_ASCII: Final = frozenset({"utf-16le", "utf-16be", "iso-2022-jp", "replacement"})
-"""Encodings in which ASCII bytes can mean something else."""
-
 _BOM: Final = b"\xef\xbb\xbf"
 
 # Without events <selectedcontent> keeps what the source holds, so no link of an <option> comes twice; 5 % faster too.
@@ -64,7 +62,7 @@ def parse(body: bytes, encoding: str) -> LexborHTMLParser:
     """
     name = encoding.lower()
     # Pages without any declaration are mostly ASCII alone: 2 us to see that saves 70 us of recoding 50 KB.
-    if name not in _UTF_8 and (name in _NOT_ASCII or not body.isascii()):
+    if name not in _UTF_8 and (name in NOT_ASCII or not body.isascii()):
         return LexborHTMLParser(charset.decode(body, encoding), options=_OPTIONS)
     return LexborHTMLParser(body[3:] if body.startswith(_BOM) else body, options=_OPTIONS)
 
