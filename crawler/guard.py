@@ -9,7 +9,7 @@ would be harmless; all else is left to `crawler.sandbox`, which finds out. What 
 * names of attributes and elements share hash chains: 40,000 distinct ones 0.1 s, 100,000 1.6 s
 * formatting elements are opened again in every paragraph, attributes and all: 340 ns and 336 bytes each, 76 bytes an
   attribute; 2,000 `<font>` and `<p>` in 31 KB make 0.75 GB in 0.9 s
-* the texts of <a> in <a> are read once for each: 2,000 deep 0.15 s, 8,000 3 s
+* the texts of <a> in <a> are read once for each: 1,500 deep 0.1 s, 8,000 3 s
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ SMALL_MARKS: Final = 1_000
 SMALL_COPIES: Final = 4 << 20
 """Bytes times `<` of a small page: each may copy the attributes of all (25 bytes a byte: 100 MB)."""
 
-MARKS_MAX: Final = 4_000
-"""`<` of a page parsed here: the stack search of 4,000 takes 0.02 s, the texts of 2,000 nested <a> 0.15 s."""
+MARKS_MAX: Final = 3_000
+"""`<` of a page parsed here: the stack search of 3,000 takes 0.01 s, the texts of 1,500 nested <a> 0.1 s."""
 COPIES_MAX: Final = 400_000
 """Copies of formatting elements: 0.14 s and 134 MB."""
 ATTRIBUTES_MAX: Final = 8_192
@@ -100,7 +100,7 @@ _PAIRS: Final = _pairs()
 def judge(body: bytes, encoding: str) -> Verdict:
     """Say where a page may be parsed; `encoding` is the name `crawler.charset.sniff` gave.
 
-    2 us for 4 KB, 20 for 40 KB, 60 for 130 KB (`python -m bench.micro`).
+    2 us for 4 KB, 37 for 40 KB, 80 for 130 KB (`python -m bench.micro`).
     """
     if is_small(body):
         return Verdict.HERE

@@ -70,8 +70,8 @@ def test_no_page_of_a_documentation_tree_is_refused(package: str, doc_tree: Call
     assert verdicts.count(Verdict.HERE) > len(verdicts) / 2
 
 
-LONG = b"<p>some text</p>\n" * 1_600
-"""Ordinary markup of 27 KB."""
+LONG = b"<p>some longer text</p>\n" * 1_400
+"""Ordinary markup of 34 KB."""
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,12 @@ MOVED = Redirected(answered(301), "/", RedirectKind.MOVED_301)
     [
         pytest.param({"status": 200}, WELL, {"pages": 1, "status.200": 1}, id="page"),
         pytest.param({"status": 404}, WELL, {"pages": 1, "status.404": 1}, id="page of an error"),
+        pytest.param(
+            {"status": 200, "failure": Failure.UNSAFE_HTML},
+            WELL,
+            {"failed.unsafe_html": 1, "status.200": 1},
+            id="page that nobody may parse",
+        ),
         pytest.param({"status": 301}, MOVED, {"redirects": 1, "status.301": 1}, id="redirect"),
         pytest.param({"status": None}, Failed(Failure.DNS, ""), {"failed.dns": 1}, id="failure without an answer"),
         pytest.param(
