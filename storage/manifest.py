@@ -62,6 +62,8 @@ def connected(data_dir: Path, write: bool = False) -> Iterator[tuple[DataDirecto
     """Open the database of an existing data directory, read-only unless `write`; closed at the end."""
     directory = DataDirectory(data_dir)
     with translated(data_dir):
+        if data_dir.exists() and not data_dir.is_dir():
+            raise DataMissing(data_dir, "it is no directory")
         if not directory.database.is_file():
             raise DataMissing(data_dir)
     address = f"{directory.database.absolute().as_uri()}?mode={'rw' if write else 'ro'}"

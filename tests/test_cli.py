@@ -280,6 +280,13 @@ def test_where_nothing_was_crawled_commands_end_with_3(run: Run, tmp_path: Path,
         assert "There is no crawl here; check the path, or start one with `linkmill crawl`" in err
 
 
+def test_file_in_place_of_a_data_directory_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for command in (("status",), ("anchors", "a.test")):
+        code, _, err = run(*command, "--data", "file")
+        assert (code, err.endswith("(it is no directory)\n")) == (3, True)
+
+
 def test_data_that_is_no_crawl_of_ours_ends_with_4(run: Run, tmp_path: Path, web: Running) -> None:
     config = write_config(web, tmp_path)
     (tmp_path / "data").mkdir()
