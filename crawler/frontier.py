@@ -34,6 +34,9 @@ ROBOTS_TRIES: Final = 3
 """Failed fetches of a robots.txt after which its host is parked until the next start."""
 
 
+BACKING_OFF: Final = "backing_off"
+"""Beside the values of `Standing` in counts: due, but later than usual."""
+
 _WAITING: Final = (Standing.DUE, Standing.HELD)
 
 
@@ -410,6 +413,6 @@ class Frontier:
         """Whether nothing is open, due or to be read: only parked hosts have anything left."""
         return not (self.open or self._heap or self.refills)
 
-    def standings(self) -> Counter[Standing]:
-        """Count the hosts by where they stand."""
-        return Counter(host.standing for host in self.hosts.values())
+    def standings(self, now: float) -> Counter[str]:
+        """Count the hosts by where they stand; those that wait longer than their delay as `backing_off`."""
+        return Counter(BACKING_OFF if host.backs_off(now) else host.standing.value for host in self.hosts.values())

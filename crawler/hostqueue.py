@@ -111,6 +111,14 @@ class HostQueue:
     def wants_refill(self) -> bool:
         return self.tail > 0 and not self.wished and len(self.head) < HEAD_LOW
 
+    def backs_off(self, now: float) -> bool:
+        """Tell whether it waits for more than its ordinary delay: a penalty, a Retry-After, or a retry's time."""
+        until = self.gate.next_at
+        if self.deferred and not self.head and not self.robots_hops:
+            until = max(until, self.deferred[0][0])
+        ordinary_s = 0.0 if self.courtesy.penalty_s else self.courtesy.delay_s
+        return self.standing is Standing.DUE and until > now + ordinary_s
+
     def next_endpoint(self) -> None:
         """Move on to the host's next address after one that could not be reached."""
         self.endpoints = self.endpoints[1:] + self.endpoints[:1]

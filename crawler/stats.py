@@ -19,7 +19,10 @@ class Snapshot:
     """The state of a running crawl, for progress displays and log lines."""
 
     elapsed_s: float
+    attempts: int
+    """Requests for pages that have ended, in whatever way: what crawl.max_pages limits."""
     pages: int
+    """Those that ended with an answer that is the page's: no redirect, no failure."""
     links: int
     wire_bytes: int
     queued: int

@@ -182,12 +182,13 @@ class Crawl:
         parts, crawl = self._parts, self._settings.crawl
         return Snapshot(
             elapsed_s=time.monotonic() - self._started_at,
-            pages=parts.stats.counters["attempts"],
+            attempts=parts.stats.counters["attempts"],
+            pages=parts.stats.counters["pages"],
             links=parts.stats.counters["links"],
             wire_bytes=parts.stats.counters["bytes.wire"],
             queued=parts.frontier.queued,
             open=parts.frontier.open,
-            hosts={standing.value: n for standing, n in parts.frontier.standings().items()},
+            hosts=dict(parts.frontier.standings(time.monotonic())),
             counters=dict(parts.stats.counters),
             max_pages=crawl.max_pages,
             max_time_s=crawl.max_time,

@@ -52,7 +52,8 @@ class Status:
     counters: Mapping[str, int]
     hosts: int
     hosts_visited: int
-    hosts_parked: int
+    parked: Mapping[str, int]
+    """Reason to the number of hosts set aside for it until the next start, the largest first."""
     pages: Stored
     links: Stored
 
@@ -73,7 +74,7 @@ def _status(
 ) -> Status:
     run, name, started_at, ended_at, stop_reason, starts = head
     stored = {kind: Stored(*numbers) for kind, *numbers in database.execute(SQL["stored"], (run,))}
-    hosts, visited, parked = database.execute(SQL["hosts"], (run,)).fetchone()
+    hosts, visited = database.execute(SQL["hosts"], (run,)).fetchone()
     (last_commit_at,) = database.execute(SQL["last_commit"], (run,)).fetchone()
     return Status(
         run=run,
@@ -88,7 +89,7 @@ def _status(
         counters=dict(database.execute(SQL["counters"], (run,))),
         hosts=hosts,
         hosts_visited=visited,
-        hosts_parked=parked,
+        parked=dict(database.execute(SQL["parked"], (run,))),
         pages=stored.get("pages", NOTHING),
         links=stored.get("links", NOTHING),
     )

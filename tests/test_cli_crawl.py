@@ -92,7 +92,7 @@ def test_first_signal_stops_with_everything_committed_and_the_crawl_goes_on(
     process.send_signal(number)
     out, err = process.communicate(timeout=WAIT_S)
     assert (process.returncode, out) == (0, "")
-    told = re.search(r"run 1: interrupted after \d+s: (\d+) pages, .*, (\d+) still queued\n", err)
+    told = re.search(r"run 1: interrupted after \d+s: (\d+) pages in .*, (\d+) still queued\n", err)
     assert told is not None
     assert err.endswith(f"`linkmill crawl {config}` goes on; `linkmill index {config}` works on what is there\n")
     found = read_status(tmp_path / "data")
@@ -105,7 +105,7 @@ def test_first_signal_stops_with_everything_committed_and_the_crawl_goes_on(
     reach = reachable(Expected(Web(web.spec)), Web(web.spec).seeds())
     assert sorted(stored_urls(tmp_path / "data")) == sorted([*reach.fetched, *reach.disallowed])
     assert read_status(tmp_path / "data").stop_reason == "exhausted"
-    assert "resumed 1 times" in run("status", config).out
+    assert ", resumed 1 time\n" in run("status", config).out
 
 
 def test_second_signal_ends_at_once_with_130(
@@ -139,7 +139,9 @@ def test_finished_run_says_how_to_start_another(run: Run, tmp_path: Path, web: R
     config = write_config(web, tmp_path)
     first = run("crawl", config)
     assert (first.code, first.out) == (0, "")
-    assert re.search(r"^run 1: exhausted after \d+s: \d+ pages, [\d,]+ links, .*, 0 still queued$", first.err, re.M)
+    assert re.search(
+        r"^run 1: exhausted after \d+s: \d+ pages in \d+ requests, [\d,]+ links, .*, 0 still queued$", first.err, re.M
+    )
     assert first.err.endswith(f"next: `linkmill index {config}`\n")
     pages = len(stored_urls(tmp_path / "data"))
 
@@ -265,6 +267,10 @@ def test_questions_are_answered_about_what_was_crawled(run: Run, tmp_path: Path,
     assert run("crawl", config).code == 0
     status = run("status", config)
     assert (status.code, status.err) == (0, "")
+    assert re.search(
+        r"^fetched +\d+ pages in \d+ requests; redirects \d+, retries 0, outages of the network 0$", status.out, re.M
+    )
+    assert re.search(r"^answers +200: \d+", status.out, re.M)
     assert re.search(r"^state +exhausted$", status.out, re.MULTILINE)
     assert run("anchors", "alpha.test", "-c", config).code == 3
     built = run("index", config)

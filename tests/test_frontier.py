@@ -196,6 +196,27 @@ def test_longest_crawl_delay_of_a_hosts_origins_holds_until_its_file_changes() -
         assert host.courtesy.delay_s == delay_s
 
 
+RETRY_LATER = Failed(Failure.THROTTLED, "HTTP 429", answered(429, [("retry-after", "30")]))
+PENALISED = Failed(Failure.SERVER_ERROR, "HTTP 500", answered(500))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "standing"),
+    [
+        pytest.param(well(), "due", id="its_delay"),
+        pytest.param(PENALISED, "backing_off", id="penalty"),
+        pytest.param(RETRY_LATER, "backing_off", id="retry_after"),
+    ],
+)
+def test_host_that_backs_off_is_told_from_one_that_waits_its_delay(outcome: Outcome, standing: str) -> None:
+    web = Simulation(
+        PolitenessSettings(delay=1.0, delay_per_ip=0.0, robots=False), outcomes={"http://a.test/": outcome}
+    )
+    web.add("http://a.test/", "http://a.test/2")
+    web.run(until=web.now + 0.2)
+    assert web.frontier.standings(web.now) == {standing: 1}
+
+
 def test_address_that_throttles_is_asked_less_often_until_it_answers_well() -> None:
     hosts = [f"h{number}.example" for number in range(12)]
     throttled = Failed(Failure.THROTTLED, "HTTP 429", answered(429))

@@ -28,18 +28,20 @@ from crawler.cli.progress import (
     progress_of,
     size,
 )
+from crawler.frontier import BACKING_OFF
 from crawler.hostqueue import Standing
 from crawler.stats import Snapshot
 from crawler.supervisor import Crawl, Report
 from tests.crawling import settings_at
 
 START: Final = Snapshot(
-    elapsed_s=0.0, pages=0, links=0, wire_bytes=0, queued=0, open=0, hosts={}, counters={}, max_pages=0, max_time_s=0.0,
-    max_bytes=0,
+    elapsed_s=0.0, attempts=0, pages=0, links=0, wire_bytes=0, queued=0, open=0, hosts={}, counters={}, max_pages=0,
+    max_time_s=0.0, max_bytes=0,
 )  # fmt: skip
 LATER: Final = replace(
-    START, elapsed_s=4.0, pages=2000, links=120_000, wire_bytes=8 << 20, queued=500, open=12,
-    hosts={"due": 3, "parked": 1, "idle": 0}, counters={"failed.dns": 2, "failed.timeout": 5, "denied.robots": 1},
+    START, elapsed_s=4.0, attempts=2005, pages=2000, links=120_000, wire_bytes=8 << 20, queued=500, open=12,
+    hosts={"due": 3, "backing_off": 2, "parked": 1, "idle": 0},
+    counters={"status.200": 1990, "status.404": 10, "failed.dns": 2, "failed.timeout": 5, "denied.robots": 1},
 )  # fmt: skip
 
 
@@ -84,10 +86,10 @@ def test_rate_of_no_time_is_nothing() -> None:
     [
         pytest.param({}, 0.0, 0.0, None, id="nothing known"),
         pytest.param({}, 64.0, 0.0, 8.0, id="the queue at this rate"),
-        pytest.param({"max_pages": 2010}, 2.0, 0.0, 5.0, id="page limit"),
+        pytest.param({"max_pages": 2015}, 2.0, 0.0, 5.0, id="page limit"),
         pytest.param({"max_time_s": 10.0}, 0.0, 0.0, 6.0, id="time limit"),
         pytest.param({"max_bytes": 9 << 20}, 0.0, 1 << 19, 2.0, id="byte limit"),
-        pytest.param({"max_time_s": 10.0, "max_pages": 2010}, 10.0, 0.0, 1.0, id="the first of several"),
+        pytest.param({"max_time_s": 10.0, "max_pages": 2015}, 10.0, 0.0, 1.0, id="the first of several"),
         pytest.param({"max_time_s": 1.0}, 0.0, 0.0, 0.0, id="past its limit"),
     ],
 )
@@ -120,7 +122,7 @@ def test_counters_are_told_by_class(prefixes: tuple[str, ...], text: str) -> Non
 
 
 def test_every_standing_of_a_host_has_words() -> None:
-    assert set(STANDINGS) == {standing.value for standing in Standing}
+    assert set(STANDINGS) == {standing.value for standing in Standing} | {BACKING_OFF}
 
 
 def test_live_table_shows_rates_hosts_failures_and_what_is_left() -> None:
@@ -132,10 +134,11 @@ def test_live_table_shows_rates_hosts_failures_and_what_is_left() -> None:
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in captured.get().splitlines()}
     assert lines == {
         "pages": "2,000 500.0 a second",
+        "answers": "200: 1,990, 404: 10",
         "links": "120,000 30,000 a second",
         "bytes": "8.0 MiB 2.0 MiB a second",
         "queued": "500 12 open",
-        "hosts": "3 waiting for their delay, 1 parked",
+        "hosts": "3 waiting for their delay, 2 backing off, 1 parked",
         "failed": "timeout 5, dns 2",
         "denied": "robots 1",
         "elapsed": "4s about 1s left",
@@ -146,7 +149,8 @@ def test_log_line_holds_the_same_as_fields() -> None:
     rates = Rates(2)
     rates.add(START)
     assert line_fields(LATER, rates) == {
-        "pages": 2000, "pages_per_s": 500.0, "links": 120_000, "links_per_s": 30_000, "queued": 500, "open": 12,
+        "pages": 2000, "pages_per_s": 500.0, "attempts": 2005, "answers": {"200": 1990, "404": 10},
+        "links": 120_000, "links_per_s": 30_000, "queued": 500, "open": 12,
         "hosts": LATER.hosts, "failed": {"dns": 2, "timeout": 5}, "denied": {"robots": 1},
         "bytes": 8 << 20, "elapsed_s": 4.0, "eta_s": 1,
     }  # fmt: skip

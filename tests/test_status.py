@@ -29,7 +29,7 @@ async def test_status_is_read_beside_the_crawl(tmp_path: Path) -> None:
     assert (status.ended_at, status.stop_reason, status.last_commit_at) == (None, None, NOW + 5)
     assert status.totals == Totals(discovered=3, done=1, failed=1, excluded=0, queued=1)
     assert status.totals.conserved
-    assert (status.hosts, status.hosts_visited, status.hosts_parked) == (2, 1, 1)
+    assert (status.hosts, status.hosts_visited, status.parked) == (2, 1, {"dns": 1})
     assert status.counters == {"scope": 4}
     assert (status.pages.segments, status.pages.rows, status.pages.repaired) == (1, 2, 1)
     assert (status.links.rows, status.links.size_bytes > 0) == (3, True)

@@ -166,7 +166,7 @@ async def test_page_limit_is_met_exactly(sea: Sea, tmp_path: Path, max_pages: in
     report = await sea.crawl(tmp_path / "data", crawl={"max_pages": max_pages}, fetch={"concurrency": 64})
     assert report.snapshot is not None
     attempts = [row for rows in Stored(tmp_path / "data").pages.values() for row in rows if row.status]
-    assert (report.reason, report.snapshot.pages, len(attempts)) == ("page limit", max_pages, max_pages)
+    assert (report.reason, report.snapshot.attempts, len(attempts)) == ("page limit", max_pages, max_pages)
 
 
 async def test_byte_limit_stops_the_crawl(tmp_path: Path) -> None:

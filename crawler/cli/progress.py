@@ -34,6 +34,7 @@ SPOKEN: Final = {"left.seen": "already known"}
 """Counters whose name says too little."""
 STANDINGS: Final = {
     "due": "waiting for their delay",
+    "backing_off": "backing off",
     "held": "waiting for their address",
     "full": "being fetched",
     "loading": "loading from disk",
@@ -89,7 +90,7 @@ def eta_s(snapshot: Snapshot, pages_per_s: float, bytes_per_s: float) -> float |
     if snapshot.max_time_s:
         waits.append(snapshot.max_time_s - snapshot.elapsed_s)
     if snapshot.max_pages and pages_per_s:
-        waits.append((snapshot.max_pages - snapshot.pages) / pages_per_s)
+        waits.append((snapshot.max_pages - snapshot.attempts) / pages_per_s)
     if snapshot.max_bytes and bytes_per_s:
         waits.append((snapshot.max_bytes - snapshot.wire_bytes) / bytes_per_s)
     if pages_per_s:
@@ -97,11 +98,16 @@ def eta_s(snapshot: Snapshot, pages_per_s: float, bytes_per_s: float) -> float |
     return max(0.0, min(waits)) if waits else None
 
 
-def by_class(counters: dict[str, int], *prefixes: str, most: int | None = None) -> str:
+def by_class(counters: dict[str, int], *prefixes: str, most: int | None = None, between: str = " ") -> str:
     """Return the counters under some prefixes as `name n, name n`, the largest first and at most so many."""
     counted = [(n, name) for name, n in counters.items() if name.startswith(prefixes) and n]
     found = [(n, SPOKEN.get(name, name.partition(".")[2])) for n, name in counted]
-    return ", ".join(f"{name} {n:,}" for n, name in sorted(found, reverse=True)[:most]) or "none"
+    return ", ".join(f"{name}{between}{n:,}" for n, name in sorted(found, reverse=True)[:most]) or "none"
+
+
+def answers_of(counters: dict[str, int]) -> str:
+    """Return the answers to requests for pages by HTTP status, the most frequent first."""
+    return by_class(counters, "status.", between=": ")
 
 
 def live_table(snapshot: Snapshot, rates: Rates, stopping: bool = False) -> Table:
@@ -112,6 +118,7 @@ def live_table(snapshot: Snapshot, rates: Rates, stopping: bool = False) -> Tabl
     table = Table.grid(padding=(0, 2))
     for name, value in (
         ("pages", f"{snapshot.pages:,}   {pages_s:,.1f} a second"),
+        ("answers", answers_of(snapshot.counters)),
         ("links", f"{snapshot.links:,}   {links_s:,.0f} a second"),
         ("bytes", f"{size(snapshot.wire_bytes)}   {size(bytes_s)} a second"),
         ("queued", f"{snapshot.queued:,}   {snapshot.open:,} open"),
@@ -130,13 +137,15 @@ def line_fields(snapshot: Snapshot, rates: Rates) -> dict[str, object]:
     """Return the fields of one log line."""
     pages_s, links_s, bytes_s = rates.add(snapshot)
     left_s = eta_s(snapshot, pages_s, bytes_s)
-    failed, denied = (
+    statuses, failed, denied = (
         {name.partition(".")[2]: n for name, n in snapshot.counters.items() if name.startswith(f"{kind}.")}
-        for kind in ("failed", "denied")
+        for kind in ("status", "failed", "denied")
     )
     return {
         "pages": snapshot.pages,
         "pages_per_s": round(pages_s, 1),
+        "attempts": snapshot.attempts,
+        "answers": statuses,
         "links": snapshot.links,
         "links_per_s": round(links_s),
         "queued": snapshot.queued,

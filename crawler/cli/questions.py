@@ -130,8 +130,8 @@ def index(path: ConfigPath) -> None:
     built = build_index(settings.crawl.data_dir, name_hosts, limits)
     counts = built.counts
     typer.echo(
-        f"Generation {built.generation.id}: {counts.links:,} links of {counts.pages:,} pages to {counts.targets:,} URLs"
-        f" on {counts.hosts:,} hosts of {counts.domains:,} domains;"
+        f"Generation {built.generation.id}: {counts.links:,} links to {counts.targets:,} URLs"
+        f" on {counts.hosts:,} hosts of {counts.domains:,} domains; records of {counts.pages:,} URLs;"
         f" {built.bytes / 1e6:,.1f} MB in {built.elapsed_s:.1f} s"
     )
 

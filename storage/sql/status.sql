@@ -12,7 +12,10 @@ FROM hosts WHERE run = :run;
 SELECT reason, count FROM counters WHERE run = ? ORDER BY reason;
 
 -- name: hosts
-SELECT count(*), count(last_visit), count(parked) FROM hosts WHERE run = ?;
+SELECT count(*), count(last_visit) FROM hosts WHERE run = ?;
+
+-- name: parked
+SELECT parked, count(*) FROM hosts WHERE run = ? AND parked IS NOT NULL GROUP BY parked ORDER BY count(*) DESC, parked;
 
 -- name: stored
 SELECT kind, count(*), sum(rows), sum(size_bytes), sum(repaired) FROM segments WHERE run = ? GROUP BY kind;
