@@ -125,6 +125,20 @@ def test_terminal_gets_a_drawn_table_and_escaped_text(
     assert (code, "not for terminals" in err) == (2, True)
 
 
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_narrow_terminal_gets_fewer_columns_instead_of_torn_urls(
+    ask: Callable[..., Answered], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    _, drawn, err = ask("backlinks", "shop.example")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", drawn)
+    assert max(map(len, plain.splitlines())) <= columns
+    assert plain.startswith("source url")
+    assert "https://a.example/" in drawn
+    assert err.startswith("No room for: ") is ("first seen" in err) is (columns < 200)
+
+
 def test_json_lines_have_every_column(ask: Callable[..., Answered]) -> None:
     _, out, _ = ask("backlinks", f"{SHOP}/x", "--format", "jsonl")
     first, second = (orjson.loads(line) for line in out.splitlines())

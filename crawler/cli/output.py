@@ -10,14 +10,16 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 import pyarrow as pa
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
 
 CELL_CHARACTERS: Final = 100
 """Longest cell of a table without a terminal, whose width is not known: beyond it the end is left out."""
+
+FOLDED: Final = 24
+"""Least width of a column that is folded: in narrower ones a URL comes in pieces that nobody can read."""
+GAP: Final = 2
+"""At most, between two columns."""
 
 
 class Destination(NamedTuple):
@@ -90,14 +97,21 @@ def shown_value(value: object) -> str:
             return plain(str(value))
 
 
-def _draw(heads: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[bool]) -> None:
+def _draw(heads: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
+    """Draw as many columns as the terminal has room for, from the left, and name the others."""
+    console = Console()
+    widths = [min(FOLDED, max(map(cell_len, column))) for column in zip(heads, *rows, strict=True)]
+    ends = accumulate(width + GAP for width in widths)
+    shown = max(1, sum(end - GAP <= console.width for end in ends))
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for head, is_number in zip(heads, numeric, strict=True):
-        table.add_column(head, justify="right" if is_number else "left", overflow="fold")
+    for head, is_number, width in list(zip(heads, numeric, widths, strict=True))[:shown]:
+        table.add_column(head, justify="right" if is_number else "left", overflow="fold", min_width=width)
     for row in rows:
         # Text, not str: brackets in an anchor are no markup.
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+        table.add_row(*(Text(cell) for cell in row[:shown]))
+    console.print(table)
+    if shown < len(heads):
+        note(f"No room for: {', '.join(heads[shown:])}. A wider terminal shows them, and so does --format csv.")
 
 
 def _aligned(rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> Iterator[str]:
