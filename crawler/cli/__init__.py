@@ -1,8 +1,8 @@
 """The command line: `linkmill COMMAND`. The only place that prints.
 
 Rule: answers go to standard output, everything else to standard error. Exit codes: 0 done, 1 a bug (with its
-traceback), 2 bad input, 3 nothing there to answer from, 4 a fault of the data directory or the machine, 130 ended by a
-second Ctrl-C.
+traceback), 2 bad input, 3 nothing there to answer from, 4 a fault of the data directory or the machine, 130 ended by
+Ctrl-C, a crawl by the second.
 """
 
 from __future__ import annotations

@@ -25,6 +25,18 @@ questions = typer.Typer()
 TABLE_ROWS: Final = 50
 """Rows of a table when no limit is given; the other formats write all."""
 
+MEANT: Final = {
+    "inside": "hyperlinks between its own pages, not among the backlinks",
+    "indirect": "redirects and canonicals from outside",
+    "embeds": "images, media and frames shown by pages outside",
+    "resources": "scripts, styles and icons loaded by pages outside",
+    "others": "feeds, alternates, forms and the like from outside",
+    "lost": "hyperlinks from outside that were there before",
+    "unknown": "those whose page could not be looked at again",
+    "links": "all of every kind and state, from inside too",
+}
+"""Figure of a summary to what its name leaves open."""
+
 
 class Question(NamedTuple):
     """A command that lists something about a target."""
@@ -290,7 +302,8 @@ def _write_summary(found: Summary, subject: Target, sink: io.TextIOBase | None) 
         print(plain(f"{subject.mode.value} {subject.name}"), file=sink)
         for name, value in row.items():
             if name != "name" and value is not None:
-                print(f"  {name.replace('_', ' '):<14} {shown_value(value)}", file=sink)
+                shown = f"  {name.replace('_', ' '):<14} {shown_value(value)}"
+                print(f"{shown:<36} {MEANT[name]}" if name in MEANT else shown, file=sink)
     for title, table, columns in (
         ("Referring domains", found.domains, ("source_domain", "links", "pages", "first_seen", "last_seen")),
         ("Anchors", found.anchors, ("anchor", "links", "pages", "domains", "follow")),
