@@ -53,9 +53,15 @@ class AddressGates:
     def __init__(self, delay_s: float, connections: int) -> None:
         self._pace = Pace(delay_s, connections)
         self._gates: dict[str, AddressGate] = {}
+        self._quiet_until = 0.0
+
+    def hold_new(self, until: float) -> None:
+        """Ask no address that is not known yet before `until`."""
+        self._quiet_until = until
 
     def of(self, ip: str) -> AddressGate:
         gate = self._gates.get(ip)
         if gate is None:
             gate = self._gates[ip] = AddressGate(self._pace)
+            gate.gate.hold(self._quiet_until)
         return gate

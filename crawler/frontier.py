@@ -79,6 +79,8 @@ class Frontier:
         self._sent: dict[int, tuple[AddressGate, Endpoint]] = {}
         self.refills = Refills()
         self._next_host_id = 1
+        self._crash_known_at: float | None = None
+        self._crash_heeded_at = 0.0
         self.queued = 0
         self.open = 0
 
@@ -91,7 +93,26 @@ class Frontier:
             domains = domains_of(name)
             record = HostRow(self._next_host_id, name, domains.domain, domains.domain_private, shard_of(domains.domain))
             host = self._enter(record)
+            if self._crash_known_at is not None:
+                self._heed_crash(host, host.courtesy.delay_s, self._crash_known_at)
         return host
+
+    def after_crash(self, now: float) -> None:
+        """Learn, before anything else, that the last start crashed: what it asked at the end is not on record.
+
+        So every host and address, also one that the store does not know, is left alone for its delay from now on.
+        """
+        self._crash_known_at = now
+        self._crash_heeded_at = now + self._manners.delay_per_ip_s
+        self._addresses.hold_new(self._crash_heeded_at)
+
+    def heeds_crash(self, now: float) -> bool:
+        """Tell whether a host still waits because of a crash: a start that ends now does not end the waiting."""
+        return now < self._crash_heeded_at
+
+    def _heed_crash(self, host: HostQueue, delay_s: float, known_at: float) -> None:
+        host.gate.hold(known_at + delay_s)
+        self._crash_heeded_at = max(self._crash_heeded_at, known_at + delay_s)
 
     def _enter(self, record: HostRow) -> HostQueue:
         host = HostQueue(record, self._paces.pace_of(record.host))
@@ -99,19 +120,18 @@ class Frontier:
         self._next_host_id = max(self._next_host_id, record.host_id + 1)
         return host
 
-    def restore(self, record: HostRow, queued: int, now: float, *, crashed: bool = False) -> None:
+    def restore(self, record: HostRow, queued: int, now: float) -> None:
         """Take over a host from the store with `queued` rows on disk; an earlier delay or Retry-After still holds.
 
-        Its address may have been asked by any of its hosts a moment ago; the host itself too when the start before
-        `crashed`, so that its last requests are not on record.
+        Its address may have been asked by any of its hosts a moment ago; the host itself too `after_crash`.
         """
         host = self._enter(record)
         record.parked = None
         if record.next_at:
             longest = max(self._manners.max_retry_after_s, self._manners.max_crawl_delay_s, host.courtesy.delay_s)
             host.gate.hold(min(record.next_at - self.utc_offset, now + longest))
-        if crashed:
-            host.gate.hold(now + max(host.courtesy.delay_s, record.delay_s))
+        if self._crash_known_at is not None:
+            self._heed_crash(host, max(host.courtesy.delay_s, record.delay_s), self._crash_known_at)
         if record.ip is not None:
             self._addresses.of(record.ip).gate.hold(now + self._manners.delay_per_ip_s)
         host.tail = queued

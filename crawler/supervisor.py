@@ -37,7 +37,7 @@ from crawler.stats import Snapshot, Stats
 from crawler.url import fingerprint, host_of, normalise
 from crawler.worker import Worker
 from storage.records import Kind
-from storage.runs import EXTENDED
+from storage.runs import EXHAUSTED, EXTENDED
 from storage.sqlite import CrawlStore
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Crawl:
                 run = await self._start(store, fresh)
             async with self._open_parts(store, run) as parts:
                 reason = await self._work(parts)
-            await store.end_run(run.run, reason, time.time())
+                await end_run(parts, reason)
             return Report(run.run, run.resumed, reason, self.snapshot())
 
     async def _start(self, store: CrawlStore, fresh: bool) -> RunInfo:
@@ -240,11 +240,19 @@ async def _restore(frontier: Frontier, budget: Budget, store: CrawlStore, produc
     """Give the frontier back what an earlier start left in the store."""
     queued = await store.queued_counts()
     now = time.monotonic()
+    if crashed:
+        frontier.after_crash(now)
     for host in await store.load_hosts():
-        frontier.restore(host, queued.get(host.host_id, 0), now, crashed=crashed)
+        frontier.restore(host, queued.get(host.host_id, 0), now)
         budget.restore(host.host, host.discovered)
     for row in await store.load_robots():
         frontier.restore_robots(row.origin, robots_policy.restore(row, product))
+
+
+async def end_run(parts: Parts, reason: str) -> None:
+    """Write down why a start ended; not while it still waits because of a crash, so that the next one waits too."""
+    if reason == EXHAUSTED or not parts.frontier.heeds_crash(time.monotonic()):
+        await parts.store.end_run(parts.run, reason, time.time())
 
 
 def resolve_seeds(texts: Sequence[str]) -> list[str]:

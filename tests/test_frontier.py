@@ -241,11 +241,36 @@ def test_restart_after_a_crash_keeps_the_delays_of_requests_that_left_no_record(
     record = before.frontier.host("a.example").snapshot(UTC_OFFSET)
     for crashed, wait_s in ((False, 2.0), (True, 5.0)):
         after = Simulation(politeness, now=before.now + 1000.0)
-        after.frontier.restore(replace(record), 0, after.now, crashed=crashed)
+        if crashed:
+            after.frontier.after_crash(after.now)
+        after.frontier.restore(replace(record), 0, after.now)
         started = after.now
         after.add("http://a.example/next")
         after.run()
         assert after.sent[0][0] - started == pytest.approx(wait_s)
+
+
+def test_hosts_and_addresses_that_a_crash_left_unknown_wait_for_their_delay_too() -> None:
+    web = Simulation(PolitenessSettings(delay=5.0, delay_per_ip=2.0))
+    web.frontier.after_crash(web.now)
+    started = web.now
+    web.add("http://a.example/")
+    web.run()
+    assert web.sent[0][0] - started == pytest.approx(5.0)
+    hurried = Simulation(PolitenessSettings(delay=0.0, delay_per_ip=2.0))
+    hurried.frontier.after_crash(hurried.now)
+    hurried.add("http://a.example/")
+    hurried.run()
+    assert hurried.sent[0][0] - started == pytest.approx(2.0)
+
+
+def test_crash_is_heeded_until_the_longest_delay_has_passed() -> None:
+    web = Simulation(PolitenessSettings(delay=5.0, delay_per_ip=2.0))
+    assert not web.frontier.heeds_crash(web.now)
+    web.frontier.after_crash(web.now)
+    web.add("http://a.example/")
+    assert web.frontier.heeds_crash(web.now + 4.9)
+    assert not web.frontier.heeds_crash(web.now + 5.0)
 
 
 def test_disallowed_url_is_denied_at_take() -> None:

@@ -22,6 +22,7 @@ from crawler.outcome import Outcome, Request
 from crawler.supervisor import BadSeed, Crawl, Report, resolve_seeds
 from storage.errors import DataDirectoryBusy
 from storage.records import Failure
+from storage.sqlite import CrawlStore
 from storage.status import read_status
 from tests.crawling import Crawled, Sections, Stored, crawl, page, serving, settings_at
 from tests.servers import response
@@ -145,6 +146,19 @@ async def test_crawl_that_was_killed_ends_like_one_that_was_not(sea: Sea, tmp_pa
     assert_complete(sea, data)
     assert (await sea.crawl(tmp_path / "whole")).reason == "exhausted"
     assert Stored(data).edges() == Stored(tmp_path / "whole").edges()
+
+
+async def test_stop_right_after_a_crash_does_not_end_the_wait_for_it(tmp_path: Path) -> None:
+    async with serving({A: page()}) as (_, served):
+        settings = settings_at(served.at, tmp_path, politeness={"delay": 60.0})
+        async with CrawlStore.open(tmp_path, compression_level=1) as store:
+            await store.start_run("test", "{}", fresh=False, now=0.0)
+        for _ in range(2):
+            crawl = Crawl(settings, [A])
+            crawl.stop("interrupted")
+            assert (await crawl.run()).reason == "interrupted"
+            assert read_status(tmp_path).stop_reason is None
+        assert served.connections == 0
 
 
 async def test_every_link_is_queued_or_left_for_one_reason(sea: Sea, tmp_path: Path) -> None:
