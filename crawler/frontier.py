@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from config import PolitenessSettings
 
 ROBOTS_TRIES: Final = 3
-"""Failed fetches of a robots.txt after which its host is parked until the next start."""
+"""Failed fetches of a robots.txt after which the rows of its origin are set aside until the next start."""
+
+UNREACHABLE: Final = "robots.txt unreachable"
 
 
 BACKING_OFF: Final = "backing_off"
@@ -76,6 +78,8 @@ class Frontier:
         self._addresses = AddressGates(manners.delay_per_ip_s, manners.connections_per_ip)
         self.robots: dict[str, RobotsState] = {}
         self._robots_asked: dict[str, HostQueue] = {}
+        self._given_up: set[str] = set()
+        """Origins whose robots.txt could not be had in this start."""
         self._sent: dict[int, tuple[AddressGate, Endpoint]] = {}
         self.refills = Refills()
         self._next_host_id = 1
@@ -176,7 +180,7 @@ class Frontier:
     def _push(self, host: HostQueue, row: QueueRow, due_at: float, now: float) -> None:
         host.push(row, due_at)
         self.queued += 1
-        if host.standing is Standing.IDLE:
+        if host.standing is Standing.IDLE or (host.standing is Standing.PARKED and host.record.parked == UNREACHABLE):
             self._wake(host, now)
 
     # Jobs go out.
@@ -233,6 +237,9 @@ class Frontier:
         row = host.head[0]
         if self._manners.robots:
             origin = origin_of(row.url)
+            if origin in self._given_up:
+                self._set_aside(host, now)
+                return None
             robots = self.robots.get(origin)
             if robots is None or robots.expires_at <= now + self.utc_offset:
                 return self._ask_robots(host, origin, now)
@@ -243,6 +250,12 @@ class Frontier:
             if not robots.rules.allowed(path_of(row.url)):
                 return self._deny(host, Failure.ROBOTS, now)
         return self._send(host, host.request_of(row), now)
+
+    def _set_aside(self, host: HostQueue, now: float) -> None:
+        """Leave a row on disk until the next start; the host's other origins are no worse for it."""
+        host.head.popleft()
+        host.aside += 1
+        self._wake(host, now)
 
     def _ask_robots(self, host: HostQueue, origin: str, now: float) -> Job | None:
         if origin in self._robots_asked:
@@ -301,6 +314,8 @@ class Frontier:
         elif host.tail:
             host.standing = Standing.LOADING
             self.refills.wish(host)
+        elif host.aside:
+            self.park(host, UNREACHABLE)
         else:
             host.standing = Standing.IDLE
 
@@ -394,8 +409,10 @@ class Frontier:
         host.gate.hold(host.gate.next_at + host.courtesy.delay_s - host.gate.delay_s)
         host.gate.delay_s = host.courtesy.delay_s
         if state.unreachable and state.failures >= ROBOTS_TRIES:
-            self.park(host, "robots.txt unreachable")
-        elif host.standing is Standing.ROBOTS:
+            self._given_up.add(origin)
+            if host.standing is not Standing.PARKED:
+                host.record.parked = UNREACHABLE
+        if host.standing is Standing.ROBOTS:
             self._wake(host, now)
         return host
 

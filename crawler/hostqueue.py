@@ -42,6 +42,7 @@ class HostQueue:
     """The head of one host's queue and what is needed to decide whether it may be served."""
 
     __slots__ = (
+        "aside",
         "courtesy",
         "crawl_delays",
         "deferred",
@@ -67,6 +68,8 @@ class HostQueue:
         self.head: deque[QueueRow] = deque()
         self.deferred: list[tuple[float, int, QueueRow]] = []
         self.tail = 0
+        self.aside = 0
+        """Rows that stay on disk until the next start: the robots.txt of their origin cannot be had."""
         self.loaded_seq = -1
         self.wished = False
         self.standing = Standing.IDLE
@@ -77,7 +80,7 @@ class HostQueue:
 
     @property
     def queued(self) -> int:
-        return len(self.head) + len(self.deferred) + self.tail
+        return len(self.head) + len(self.deferred) + self.tail + self.aside
 
     def push(self, row: QueueRow, due_at: float) -> None:
         """Queue a row that may be fetched from `due_at` on (0.0: at once); keep it in RAM while the head has room."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from config import PolitenessSettings
 from crawler.addresses import Endpoint
 from crawler.frontier import Frontier, Manners
+from crawler.hostqueue import Standing
 from crawler.jobs import Denied, Discovery, Job, Resolve, RobotsFetch
 from crawler.outcome import Answer, Failed, Fetched, Outcome, Request
 from crawler.politeness import PARK_AFTER_FAILURES, PaceTable
@@ -290,6 +291,30 @@ def test_unreachable_robots_txt_closes_the_host_and_parks_it_after_three_tries()
     assert web.frontier.host("a.example").record.parked == "robots.txt unreachable"
     assert web.frontier.queued == 5
     assert web.frontier.finished
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["queued before", "found when the host has nothing else"])
+def test_origin_without_a_robots_txt_does_not_stop_the_hosts_others(late: bool) -> None:
+    web = Simulation(robots={"https://a.example": b"broken"})
+    web.add("https://a.example/1", "https://a.example/2")
+    if late:
+        web.run()
+        assert web.frontier.host("a.example").standing is Standing.PARKED
+    web.add("http://a.example/3", "https://a.example/4", "http://a.example/5")
+    web.run()
+    assert web.pages == ["http://a.example/3", "http://a.example/5"]
+    assert [url for _, _, url, _ in web.sent].count("https://a.example/robots.txt") == 3
+    assert web.frontier.queued == web.frontier.host("a.example").queued == 3
+    assert web.frontier.finished
+    assert web.frontier.host("a.example").record.parked == "robots.txt unreachable"
+
+
+def test_rows_set_aside_do_not_come_back_from_disk_before_the_next_start() -> None:
+    web = Simulation(robots={"https://a.example": b"broken"})
+    web.add(*(url for number in range(200) for url in (f"https://a.example/{number}", f"http://a.example/{number}")))
+    web.run()
+    assert sorted(web.pages) == sorted(pages("a.example", 200))
+    assert web.frontier.queued == web.frontier.host("a.example").queued == 200
 
 
 def test_pages_of_a_blocked_address_are_denied_without_a_request() -> None:

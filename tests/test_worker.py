@@ -84,6 +84,14 @@ async def test_redirect_in_a_circle_ends(tmp_path: Path) -> None:
     assert (found.report.reason, found.counters["left.seen"]) == ("exhausted", 1)
 
 
+async def test_link_to_an_origin_that_does_not_answer_takes_nothing_from_its_host(tmp_path: Path) -> None:
+    wanted = [f"http://b.test/{number}" for number in range(3)]
+    answers = {A: page("https://b.test/x", *wanted), **dict.fromkeys(wanted, page())}
+    found = await crawl(answers, tmp_path)
+    assert found.web.pages_asked == [A, *wanted]
+    assert read_status(tmp_path).totals.queued == 1
+
+
 async def test_crawl_ends_while_a_host_that_is_down_waits_parked(tmp_path: Path) -> None:
     answers = {A: page("http://b.test/"), "http://b.test/robots.txt": BROKEN, "http://b.test/": page()}
     found = await crawl(answers, tmp_path)
