@@ -10,6 +10,7 @@ Times are monotonic seconds; `utc_offset` turns them into UTC where rows are sto
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
@@ -24,7 +25,7 @@ from crawler.outcome import Failed, Outcome, Request
 from crawler.politeness import PaceTable
 from crawler.refill import Refills
 from crawler.robots_policy import RobotsState
-from crawler.url import domains_of, host_of, origin_of, path_of, shard_of
+from crawler.url import domains_of, origin_of, path_of, shard_of
 from storage.records import Failure, HostRow, QueueRow
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Frontier:
         self._robots_asked: dict[str, HostQueue] = {}
         self._given_up: set[str] = set()
         """Origins whose robots.txt could not be had in this start."""
+        self._unread_robots: dict[int, list[tuple[str, Callable[[], RobotsState]]]] = {}
         self._sent: dict[int, tuple[AddressGate, Endpoint]] = {}
         self.refills = Refills()
         self._next_host_id = 1
@@ -142,11 +144,13 @@ class Frontier:
         self.queued += queued
         self._wake(host, now)
 
-    def restore_robots(self, origin: str, state: RobotsState) -> None:
-        """Take over the robots.txt of an origin from the store, after its host."""
-        self.robots[origin] = state
-        host = self._by_name.get(host_of(f"{origin}/"))
-        if host is not None:
+    def restore_robots(self, host_id: int, origin: str, read: Callable[[], RobotsState]) -> None:
+        """Take over the robots.txt of an origin from the store; it is read when its host is first served."""
+        self._unread_robots.setdefault(host_id, []).append((origin, read))
+
+    def _read_robots(self, host: HostQueue) -> None:
+        for origin, read in self._unread_robots.pop(host.record.host_id, ()):
+            state = self.robots[origin] = read()
             self._learn_crawl_delay(host, origin, state.rules.crawl_delay_s)
             host.gate.delay_s = host.courtesy.delay_s
 
@@ -229,6 +233,8 @@ class Frontier:
             return Resolve(host.record.host, host.record.host_id)
         if host.refused is not None:
             return self._refuse_address(host, host.refused, now)
+        if self._unread_robots:
+            self._read_robots(host)
         if host.robots_hops:
             return self._send(host, host.robots_hops[0], now)
         return self._serve_page(host, now)

@@ -43,6 +43,10 @@ class DataMissing(StorageError):
     """There is no crawl here; check the path, or start one with `linkmill crawl`."""
 
 
+class DataGone(StorageError):
+    """The crawl's files went away while they were in use; look who removed or unmounted them, and start it again."""
+
+
 class FolderExpected(StorageError):
     """A file stands where a folder is needed; move it, or set another crawl.data_dir."""
 

@@ -21,7 +21,7 @@ OF_SYSTEM: Final[dict[int, type[errors.StorageError]]] = {
     errno.EACCES: errors.NotWritable,
     errno.EPERM: errors.NotWritable,
     errno.EIO: errors.DiskFault,
-    errno.ENOENT: errors.DataMissing,
+    errno.ENOENT: errors.DataGone,
     errno.ENOTDIR: errors.FolderExpected,
     errno.EEXIST: errors.FolderExpected,
 }
@@ -31,7 +31,7 @@ OF_SQLITE: Final[dict[int, type[errors.StorageError]]] = {
     sqlite3.SQLITE_READONLY: errors.NotWritable,
     sqlite3.SQLITE_PERM: errors.NotWritable,
     sqlite3.SQLITE_IOERR: errors.DiskFault,
-    sqlite3.SQLITE_CANTOPEN: errors.DataMissing,
+    sqlite3.SQLITE_CANTOPEN: errors.NotWritable,
     sqlite3.SQLITE_BUSY: errors.DatabaseBusy,
     sqlite3.SQLITE_LOCKED: errors.DatabaseBusy,
     sqlite3.SQLITE_CORRUPT: errors.DataCorrupt,

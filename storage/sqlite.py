@@ -8,8 +8,8 @@ What is begun is finished: cancelling a caller never cuts a transaction. Faults 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
@@ -17,11 +17,18 @@ from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
 import numpy as np
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    retry,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_fixed,
+    wait_random_exponential,
+)
 
 from storage import statements
 from storage.directory import DataDirectory, locked, prepare_database, remove_orphans
-from storage.errors import DatabaseBusy, DataCorrupt, DiskFault
+from storage.errors import DatabaseBusy, DataCorrupt, DataGone, DiskFault
 from storage.faults import translated
 from storage.records import Batch, HostRow, QueueRow, RobotsRow
 from storage.runs import EXHAUSTED, REPLACED, RunInfo, Totals
@@ -30,17 +37,31 @@ from storage.segments import SegmentFile, SegmentWriter, is_intact
 SQL: Final = statements.load("storage.sql", "crawl")
 STATUS_SQL: Final = statements.load("storage.sql", "status")
 
-BUSY_TIMEOUT_S: Final = 10.0
+BUSY_TIMEOUT_S: Final = 1.0
 """How long SQLite itself waits for another writer (a generation being published takes milliseconds)."""
 
+LOCKED_MAX_S = 120.0
+"""How long a crawl waits in all while another process, a backup perhaps, holds the database."""
+
 COMMIT_TRIES: Final = 3
-"""Of one batch, when another process holds the database or the outcome of a commit is unknown."""
+"""Of one batch, when the disk reports an error: the outcome of a commit is then unknown."""
 
 HOST_VALUES: Final[Callable[[HostRow], tuple[object, ...]]] = attrgetter(*(f.name for f in fields(HostRow)))
 
 Fingerprints = np.ndarray[tuple[int], np.dtype[np.uint64]]
 Row = tuple[Any, ...]
 T = TypeVar("T")
+
+
+def _was_too_long(state: RetryCallState) -> bool:
+    """Tell whether a call has met a locked database for longer than it is worth, or its store is being closed."""
+    store: CrawlStore = state.args[0]
+    return store.closing or (state.seconds_since_start or 0.0) >= LOCKED_MAX_S
+
+
+_while_locked: Final = retry(
+    retry=retry_if_exception_type(DatabaseBusy), wait=wait_fixed(0.1), stop=_was_too_long, reraise=True
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +80,11 @@ class CrawlStore:
         self.directory = directory
         self.orphans = 0
         """Segment files without a row in the manifest, removed when the store was opened."""
+        self.closing = False
+        self.locked = False
+        """Another process holds the database, and the crawl waits for it."""
         self._database = database
+        self._file = _identity(directory.database)
         self._writer = writer
         self._run = 0
         self._last_batch = 0
@@ -147,11 +172,13 @@ class CrawlStore:
             return self._unsettled
         number = self._last_batch + 1
         with translated(self.directory.segments):
+            if _identity(self.directory.database) != self._file:  # SQLite would go on writing to what nobody will find
+                raise DataGone(self.directory.database)
             files = await asyncio.to_thread(self._writer.write, self._run, number, batch.pages, batch.links)
         return _Prepared(batch, number, files)
 
     @retry(
-        retry=retry_if_exception_type((DatabaseBusy, DiskFault)),
+        retry=retry_if_exception_type(DiskFault),
         wait=wait_random_exponential(multiplier=0.1, max=2.0),
         stop=stop_after_attempt(COMMIT_TRIES),
         reraise=True,
@@ -238,9 +265,11 @@ class CrawlStore:
 
     async def _close(self) -> None:
         """Finish what was begun, empty the write-ahead log into the database, and close."""
+        self.closing = True
         try:
             await asyncio.gather(*self._begun)
-            await self._read("checkpoint")
+            with suppress(DatabaseBusy):  # everything is durable already; the next one to close the file does it
+                await self._read("checkpoint")
         finally:
             await self._database.close()
 
@@ -252,15 +281,45 @@ class CrawlStore:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
-        async with self._database_turn:
+        await self._begin()
+        try:
             with translated(self.directory.database):
-                await self._database.execute(SQL["begin"])
-                try:
+                async with self._rolled_back():
                     yield
                     await self._database.commit()
-                except BaseException:
-                    await self._database.rollback()
-                    raise
+        finally:
+            self._database_turn.release()
+
+    @_while_locked
+    async def _begin(self) -> None:
+        """Take the database's turn and begin; while another process holds the database, reads have their turn."""
+        await self._database_turn.acquire()
+        try:
+            with self._noting_locks():
+                async with self._rolled_back():
+                    await self._database.execute(SQL["begin"])
+        except BaseException:
+            self._database_turn.release()
+            raise
+
+    @asynccontextmanager
+    async def _rolled_back(self) -> AsyncIterator[None]:
+        """Undo what the block began when it fails."""
+        try:
+            yield
+        except BaseException:
+            await self._database.rollback()
+            raise
+
+    @contextmanager
+    def _noting_locks(self) -> Iterator[None]:
+        try:
+            with translated(self.directory.database):
+                yield
+        except DatabaseBusy:
+            self.locked = True
+            raise
+        self.locked = False
 
     async def _many(self, name: str, rows: Collection[Row]) -> None:
         # Thousands of rows a call: awaiting them one by one costs 25 times as much. As plain tuples, because sqlite3
@@ -274,17 +333,27 @@ class CrawlStore:
     async def _number(self, name: str, *values: object) -> int:
         return int((await self._rows(name, *values))[0][0])
 
+    @_while_locked
     async def _read(self, name: str, *values: object, source: Mapping[str, str] = SQL) -> list[Row]:
         async with self._database_turn:
-            with translated(self.directory.database):
+            with self._noting_locks():
                 return await self._rows(name, *values, source=source)
 
 
 async def _connect(directory: DataDirectory) -> aiosqlite.Connection:
     with translated(directory.database):
         database = await aiosqlite.connect(directory.database, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        await database.executescript(statements.text_of("storage.sql", "connect"))
+        try:
+            await database.executescript(statements.text_of("storage.sql", "connect"))
+        except BaseException:
+            await database.close()  # its thread would keep the process alive
+            raise
     return database
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _segment_row(file: SegmentFile, batch: int, run: int, now: float) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -17,7 +18,7 @@ from crawler.hostqueue import Standing
 from crawler.jobs import Denied, Discovery, Job, Resolve, RobotsFetch
 from crawler.outcome import Answer, Failed, Fetched, Outcome, Request
 from crawler.politeness import PARK_AFTER_FAILURES, PaceTable
-from crawler.robots_policy import RobotsAnswer, after_answer, after_failure
+from crawler.robots_policy import RobotsAnswer, RobotsState, after_answer, after_failure
 from crawler.url import host_of, origin_of
 from storage.records import Failure, QueueRow, Via
 
@@ -232,6 +233,28 @@ def test_address_that_throttles_is_asked_less_often_until_it_answers_well() -> N
     assert pauses[:3] == pytest.approx([2.0, 3.0, 5.0])
     assert pauses[2:] == sorted(pauses[2:], reverse=True)
     assert pauses[-1] == pytest.approx(1.0)
+
+
+def test_stored_robots_txt_is_read_when_its_host_is_first_served_and_holds_from_then_on() -> None:
+    web, read = Simulation(), list[str]()
+
+    def reading(origin: str, body: bytes) -> Callable[[], RobotsState]:
+        def parse() -> RobotsState:
+            read.append(origin)
+            return after_answer(None, RobotsAnswer(200, body), "Linkmill", web.now + UTC_OFFSET)
+
+        return parse
+
+    for name in ("a.example", "b.example"):
+        host = web.frontier.host(name).record
+        body = b"User-agent: *\nDisallow: /1\nCrawl-delay: 7\n"
+        web.frontier.restore_robots(host.host_id, f"http://{name}", reading(name, body))
+    web.add(*pages("a.example", 3))
+    web.run()
+    assert read == ["a.example"]
+    assert web.pages == ["http://a.example/0", "http://a.example/2"]
+    assert [denied.request.url for denied in web.denied] == ["http://a.example/1"]
+    assert gaps(web.sent) == [pytest.approx(7.0)]
 
 
 def test_restart_after_a_crash_keeps_the_delays_of_requests_that_left_no_record() -> None:

@@ -7,16 +7,21 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import closing
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 import pytest
 
+from storage.directory import prepare_database
 from storage.errors import (
     DatabaseBusy,
     DataCorrupt,
+    DataGone,
+    DiskFault,
     DiskFull,
 )
 from storage.manifest import Manifest
@@ -164,29 +169,87 @@ async def test_failed_commit_can_be_tried_again_by_the_caller(
     assert len(files(store.directory.root)) == 2
 
 
-async def test_held_database_is_tried_again_and_then_named(store: CrawlStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    tries = []
-
-    async def held(*_: Any) -> None:
-        tries.append(1)
-        raise fault(sqlite3.SQLITE_BUSY)
-
-    monkeypatch.setattr(store, "_apply", held)
-    with pytest.raises(DatabaseBusy, match="Another process holds"):
-        await store.commit(found(queued(1, 1)), NOW)
-    assert len(tries) == 3
-    monkeypatch.undo()
-
-
-async def test_commit_waits_for_another_writer(tmp_path: Path, store: CrawlStore) -> None:
-    with closing(sqlite3.connect(tmp_path / "crawl.db", isolation_level=None)) as other:
+@contextmanager
+def held(data_dir: Path) -> Iterator[None]:
+    """Hold the database as another process would that writes to it for long."""
+    with closing(sqlite3.connect(data_dir / "crawl.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        commit = asyncio.create_task(store.commit(found(queued(1, 1)), NOW))
-        await asyncio.to_thread(lambda: None)
-        assert not commit.done()
+        yield
         other.execute("ROLLBACK")
-        await commit
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let SQLite itself give up at once on a database that another process holds."""
+    monkeypatch.setattr("storage.sqlite.BUSY_TIMEOUT_S", 0.0)
+
+
+async def until_locked(store: CrawlStore) -> None:
+    async with asyncio.timeout(10.0):
+        while not store.locked:
+            await asyncio.to_thread(lambda: None)
+
+
+async def test_held_database_is_waited_for_until_it_is_free(impatient: None, store: CrawlStore) -> None:
+    with held(store.directory.root):
+        commit = asyncio.create_task(store.commit(found(queued(1, 1)), NOW))
+        await until_locked(store)
+        assert await store.queued_counts() == {}, "reading goes on"
+        assert not commit.done()
+    await commit
+    assert (await store.queued_counts(), store.locked) == ({1: 1}, False)
+
+
+async def test_database_held_for_too_long_is_named(
+    impatient: None, store: CrawlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.sqlite.LOCKED_MAX_S", 0.0)
+    batch = found(queued(1, 1))
+    with held(store.directory.root), pytest.raises(DatabaseBusy, match="Another process holds"):
+        await store.commit(batch, NOW)
+    await store.commit(batch, NOW)
     assert await store.queued_counts() == {1: 1}
+
+
+async def cancelled_while_locked(data_dir: Path, cleanup: ExitStack) -> None:
+    """Leave a store whose commit waits for another process."""
+    async with CrawlStore.open(data_dir, compression_level=3) as store:
+        await store.start_run("test", "{}", fresh=False, now=NOW)
+        cleanup.enter_context(held(data_dir))
+        commit = asyncio.create_task(store.commit(found(queued(1, 1)), NOW))
+        await until_locked(store)
+        commit.cancel()
+
+
+async def test_closing_does_not_wait_for_a_held_database(tmp_path: Path, impatient: None) -> None:
+    with ExitStack() as cleanup, pytest.raises(DatabaseBusy):
+        await cancelled_while_locked(tmp_path, cleanup)
+
+
+async def test_store_that_could_not_be_opened_leaves_no_thread_to_wait_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise fault(sqlite3.SQLITE_IOERR)
+
+    before = set(threading.enumerate())
+    monkeypatch.setattr(aiosqlite.Connection, "executescript", broken)
+    with pytest.raises(DiskFault):
+        async with CrawlStore.open(tmp_path, compression_level=3):
+            pytest.fail("opened")
+    left = [thread for thread in set(threading.enumerate()) - before if not thread.name.startswith("asyncio")]
+    for thread in left:
+        await asyncio.to_thread(thread.join, 10.0)
+        assert not thread.is_alive()
+
+
+async def test_database_that_was_taken_away_is_named(store: CrawlStore) -> None:
+    store.directory.database.rename(store.directory.root / "elsewhere.db")
+    with pytest.raises(DataGone, match="went away"):
+        await store.commit(fetched(1, 1), NOW)
+    prepare_database(store.directory)
+    with pytest.raises(DataGone, match="went away"):
+        await store.commit(fetched(1, 1), NOW)
 
 
 async def test_full_disk_while_a_segment_is_written_is_named(

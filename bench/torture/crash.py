@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -113,8 +113,11 @@ class Repeats(NamedTuple):
     without_kill: list[str]
 
 
-async def crawl_killed(web: Running, folder: Path, kills: Sequence[Kill]) -> Killed:
-    """Crawl `web`, dying as `kills` say, one life each, and then to the end; all files are below `folder`."""
+async def crawl_killed(web: Running, folder: Path, kills: Iterable[Kill], to_the_end: bool = False) -> Killed:
+    """Crawl `web`, dying as `kills` say, one life each, and then to the end; all files are below `folder`.
+
+    With `to_the_end` the first life that is not cut short is the last one.
+    """
     killed = Killed(folder / "data")
     config = _write_config(web, folder)
     for kill in kills:
@@ -124,6 +127,8 @@ async def crawl_killed(web: Running, folder: Path, kills: Sequence[Kill]) -> Kil
             killed.damages += [f"{kill.at}: {line}" for line in damage(killed.data_dir, folder / "copy")]
         elif code == 0:
             killed.unmet.append(kill)
+            if to_the_end:
+                return killed
         else:
             killed.wrong_ends.append(f"{kill}: exit {code}: {output}")
     code, output = await _live(config, killed.data_dir, Kill())

@@ -28,7 +28,7 @@ NAMES: Final = {
     for source in (directory.SQL, manifest.SQL, sqlite.STATUS_SQL, sqlite.SQL)
     for name, text in source.items()
 }
-DATABASE: Final = frozenset({*NAMES.values(), "connect", "commit", "rollback", "script"})
+DATABASE: Final = frozenset({*NAMES.values(), "connect", "commit", "rollback", "script", "close"})
 """Calls that SQLite answers; the others are the file system's."""
 
 
@@ -110,5 +110,9 @@ def _connection(around: Around) -> type[sqlite3.Connection]:
         def rollback(self) -> None:
             with around("rollback"):
                 super().rollback()
+
+        def close(self) -> None:
+            with around("close"):
+                super().close()
 
     return Hooked

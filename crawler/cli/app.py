@@ -75,7 +75,7 @@ def _run() -> int:
             tell("interrupted; what was stored before is as it was")
         return ended.code if isinstance(ended.code, int) else 0
     except Exception as error:
-        fault = _fault(error)
+        fault = fault_of(error)
         if fault is None:
             raise
         code, lines = fault
@@ -85,7 +85,7 @@ def _run() -> int:
     return 0
 
 
-def _fault(error: Exception) -> tuple[int, tuple[str, ...]] | None:
+def fault_of(error: Exception) -> tuple[int, tuple[str, ...]] | None:
     """Return the exit code and the lines of what the operator has to mend; None for a bug."""
     from config import ConfigError
     from crawler.fetch import UnsafeLibraryError
