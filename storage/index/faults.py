@@ -17,7 +17,8 @@ import duckdb
 INTERRUPTED: Final = "Query interrupted"
 NO_ROOM: Final = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 WRITE_FAILED: Final = "Could not write file"
-FILE_GONE: Final = os.strerror(errno.ENOENT)
+FILE_GONE: Final = (os.strerror(errno.ENOENT), "No files found that match")
+"""Of a file that is missed while it is read, and of one that a statement names."""
 NOT_UTF_8: Final = "conversion error"
 """Of DuckDB's binding, which raises RuntimeError where a message quotes damaged bytes."""
 DAMAGE: Final = (
@@ -48,7 +49,7 @@ def is_full_disk(error: duckdb.Error) -> bool:
 
 def is_gone(error: Exception) -> bool:
     """Tell whether a file is no longer there."""
-    return isinstance(error, duckdb.IOException) and FILE_GONE in str(error)
+    return isinstance(error, duckdb.IOException) and any(text in str(error) for text in FILE_GONE)
 
 
 def is_unwritable(error: duckdb.Error) -> bool:
