@@ -231,9 +231,8 @@ class Session:
         if not self.under_way:
             return
         job, ip = self.under_way.pop(schedule.chance.randrange(len(self.under_way)))
-        outcome = self.worker._judged(job.host_id, schedule.web.outcome(job), self.now)
         self.witness.answered(job, ip)
-        self.frontier.release(job, outcome, self.now)
+        outcome = self.worker._release(job, schedule.web.outcome(job))
         self.witness.paused(job.host, outcome)
         if isinstance(job, Request):
             with self.counted(job):
