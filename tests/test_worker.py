@@ -87,7 +87,7 @@ async def test_redirect_in_a_circle_ends(tmp_path: Path) -> None:
 async def test_link_to_an_origin_that_does_not_answer_takes_nothing_from_its_host(tmp_path: Path) -> None:
     wanted = [f"http://b.test/{number}" for number in range(3)]
     answers = {A: page("https://b.test/x", *wanted), **dict.fromkeys(wanted, page())}
-    found = await crawl(answers, tmp_path)
+    found = await crawl(answers, tmp_path, fetch={"connect_timeout": 0.2})
     assert found.web.pages_asked == [A, *wanted]
     assert read_status(tmp_path).totals.queued == 1
 
