@@ -223,6 +223,8 @@ class StorageSettings(Section):
     """Longest time between two commits: bounds what a crash makes the crawl fetch again."""
     commit_links: AtLeastOne = 100_000
     """Links that a crash may cost: half of them bring a commit forward, all of them make fetching wait for it."""
+    min_free: Bytes = 256 * 1024**2
+    """Free space of the disk below which the crawl pauses until there is more; 0 means never. Room for some commits."""
     compression_level: Annotated[int, Field(ge=1, le=22)] = 3
     """Zstandard level of segments: higher ones win a few per cent and cost a multiple of the time."""
     index_memory: Annotated[Bytes, Field(ge=64 * 1024**2)] = 1024**3

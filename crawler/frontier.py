@@ -354,6 +354,18 @@ class Frontier:
         if host.standing is Standing.FULL:
             self._wake(host, now)
 
+    def abandon(self, job: Request | RobotsFetch, now: float) -> HostQueue:
+        """End a job that is cut off because the crawl stops; its row waits on disk, its host until the delay is over.
+
+        Returns the host, whose state is to be saved.
+        """
+        host = self.hosts[job.host_id]
+        del self._sent[id(job)]
+        self.open -= 1
+        self.queued += isinstance(job, Request)
+        host.gate.end(now)
+        return host
+
     def _asked_pause_s(self, outcome: Outcome, now: float) -> float:
         """Return how long the server asked to be left alone (Retry-After), at most the limit of the settings."""
         if not isinstance(outcome, Failed) or outcome.answer is None:
@@ -440,7 +452,7 @@ class Frontier:
 
     def refilled(self, host: HostQueue, rows: list[QueueRow], now: float) -> None:
         """Take the rows after `loaded_seq` that answer a wish of `refills`."""
-        host.refill(rows, self.utc_offset)
+        host.refill(rows, self.utc_offset, now)
         self.refills.answered(host, bool(rows))
         if rows and host.standing is Standing.LOADING:
             self._wake(host, now)

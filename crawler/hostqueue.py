@@ -21,6 +21,8 @@ from storage.records import Failure, HostRow, QueueRow, Via
 
 HEAD_ROWS: Final = 128
 """Rows of one host kept in RAM: two minutes of work at one request a second, 20 KB."""
+RETRY_WAIT_MAX_S: Final = 3600.0
+"""Longest wait before a failed URL is tried again."""
 HEAD_LOW: Final = 16
 """Refill is asked for below this, so that it arrives before the head is empty."""
 
@@ -90,12 +92,16 @@ class HostQueue:
         self.loaded_seq = row.seq
         self._keep(row, due_at)
 
-    def refill(self, rows: list[QueueRow], utc_offset: float) -> None:
-        """Take over rows read from disk, in order of `seq`."""
+    def refill(self, rows: list[QueueRow], utc_offset: float, now: float) -> None:
+        """Take over rows read from disk, in order of `seq`.
+
+        None waits longer than a retry may: the wall clock may have been set back since it was put there.
+        """
+        latest = now + RETRY_WAIT_MAX_S
         self.tail -= len(rows)
         assert self.tail >= 0, "more rows on disk than were counted"
         for row in rows:
-            self._keep(row, row.not_before - utc_offset if row.not_before else 0.0)
+            self._keep(row, min(row.not_before - utc_offset, latest) if row.not_before else 0.0)
         if rows:
             self.loaded_seq = rows[-1].seq
 

@@ -24,14 +24,18 @@ if TYPE_CHECKING:
     from storage.sqlite import CrawlStore
 
 
+def utc_offset() -> float:
+    """Return what turns monotonic seconds into UTC as of now: the wall clock may be set while a crawl runs."""
+    return time.time() - time.monotonic()
+
+
 class Recorder:
     """Collect one batch after the other and commit each as a whole."""
 
-    def __init__(self, store: CrawlStore, settings: StorageSettings, stats: Stats, utc_offset: float) -> None:
+    def __init__(self, store: CrawlStore, settings: StorageSettings, stats: Stats) -> None:
         self._store = store
         self._settings = settings
         self._stats = stats
-        self._utc_offset = utc_offset
         self._batch = Batch()
         self._touched: dict[int, HostQueue] = {}
         self._due = asyncio.Event()
@@ -108,7 +112,8 @@ class Recorder:
 
     def _swap(self) -> Batch:
         batch, self._batch = self._batch, Batch()
-        batch.hosts = {host_id: host.snapshot(self._utc_offset) for host_id, host in self._touched.items()}
+        offset = utc_offset()
+        batch.hosts = {host_id: host.snapshot(offset) for host_id, host in self._touched.items()}
         self._touched.clear()
         batch.counters = dict(self._stats.counters)
         return batch

@@ -141,14 +141,18 @@ def after_failure(
     return RobotsState(Verdict.DISALLOW_ALL, DISALLOW_ALL, status, since, expires_at, failures, reason=reason)
 
 
-def restore(row: RobotsRow, product: str) -> RobotsState:
-    """Return the state a row was saved from. Failures in a row count from one again: a restart is a fresh try."""
+def restore(row: RobotsRow, product: str, now: float) -> RobotsState:
+    """Return the state a row was saved from. Failures in a row count from one again: a restart is a fresh try.
+
+    A row that is good for longer than any can be was saved before the wall clock was set back.
+    """
     verdict = Verdict(row.verdict)
     rules = {Verdict.ALLOW_ALL: ALLOW_ALL, Verdict.DISALLOW_ALL: DISALLOW_ALL}.get(verdict)
     if rules is None:
         rules = parse(row.body, product)
     failed = verdict is Verdict.DISALLOW_ALL or (verdict is Verdict.RULES and not _is_success(row.status))
-    return RobotsState(verdict, rules, row.status, row.fetched_at, row.expires_at, int(failed), row.body)
+    fetched_at, expires_at = min(row.fetched_at, now), min(row.expires_at, now + LONGEST_S)
+    return RobotsState(verdict, rules, row.status, fetched_at, expires_at, int(failed), row.body)
 
 
 def to_row(state: RobotsState, origin: str, host_id: int) -> RobotsRow:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from tenacity import RetryCallState, Retrying, wait_exponential
 
 from crawler.extract import Page
+from crawler.hostqueue import RETRY_WAIT_MAX_S, HostQueue
 from crawler.jobs import Discovery
 from crawler.outcome import Failed, Fetched, Outcome, Redirected, Request
 from crawler.pages import Attempt, Record, record
@@ -21,10 +22,8 @@ from crawler.scope import COUNTER_OF, Left
 from storage.records import Failure, LinkRow, Via
 
 if TYPE_CHECKING:
-    from crawler.hostqueue import HostQueue
     from crawler.parts import Parts
 
-RETRY_WAIT_MAX_S: Final = 3600.0
 SEQUENCE_BITS: Final = 40
 """Fetch numbers are incarnation << 40 | sequence: a trillion fetches between two starts."""
 

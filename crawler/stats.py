@@ -33,6 +33,8 @@ class Snapshot:
     max_pages: int
     max_time_s: float
     max_bytes: int
+    paused: str | None = None
+    """Why no request goes out at this moment, for people."""
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ from crawler.outage import Outage
 from crawler.outcome import Outcome, Request
 from crawler.parts import Parts
 from crawler.politeness import PaceTable
-from crawler.recorder import Recorder
+from crawler.recorder import Recorder, utc_offset
 from crawler.robots_policy import FETCH_BYTES
 from crawler.sandbox import Sandbox
 from crawler.scope import FOLLOWED_KINDS, Budget, Scope
@@ -37,6 +37,7 @@ from crawler.seen import Seen
 from crawler.stats import Snapshot, Stats
 from crawler.url import fingerprint, host_of, normalise
 from crawler.worker import Worker
+from storage.errors import DataCorrupt
 from storage.records import Kind
 from storage.runs import EXHAUSTED, EXTENDED
 from storage.sqlite import CrawlStore
@@ -76,7 +77,7 @@ class Crawl:
         return self._stop_asked is not None
 
     def stop(self, reason: str) -> None:
-        """Stop cleanly: requests under way are finished, everything is committed."""
+        """Stop cleanly: requests under way have a few seconds to finish, everything is committed."""
         self._stop_asked = reason
         if self._worker is not None:
             self._worker.stop(reason)
@@ -116,10 +117,9 @@ class Crawl:
     @asynccontextmanager
     async def _open_parts(self, store: CrawlStore, run: RunInfo) -> AsyncIterator[Parts]:
         settings = self._settings
-        utc_offset = time.time() - time.monotonic()
         stats = Stats(Counter(await store.load_counters(run.run)))
         frontier = Frontier(
-            PaceTable(settings.politeness), Manners.of(settings.politeness), utc_offset, await store.max_seq() + 1
+            PaceTable(settings.politeness), Manners.of(settings.politeness), utc_offset(), await store.max_seq() + 1
         )
         scope = Scope(settings.scope, self._seeds)
         budget = Budget(
@@ -136,7 +136,7 @@ class Crawl:
                 extract=extract,
                 frontier=frontier,
                 admission=admission,
-                recorder=Recorder(store, settings.storage, stats, utc_offset),
+                recorder=Recorder(store, settings.storage, stats),
                 resolver=resolver,
                 fetcher=fetcher,
                 sandbox=sandbox,
@@ -195,7 +195,13 @@ class Crawl:
             max_pages=crawl.max_pages,
             max_time_s=crawl.max_time,
             max_bytes=crawl.max_bytes,
+            paused=self._paused(parts),
         )
+
+    def _paused(self, parts: Parts) -> str | None:
+        if self._worker is not None and self._worker.paused:
+            return f"the disk of {self._settings.crawl.data_dir} has less free space than storage.min_free"
+        return "another process holds the database" if parts.store.locked else None
 
 
 @asynccontextmanager
@@ -245,10 +251,15 @@ async def _restore(frontier: Frontier, budget: Budget, store: CrawlStore, produc
     if crashed:
         frontier.after_crash(now)
     for host in await store.load_hosts():
-        frontier.restore(host, queued.get(host.host_id, 0), now)
+        left = queued.pop(host.host_id, 0)
+        if host.discovered != left + host.done + host.failed + host.excluded:
+            raise DataCorrupt(store.directory.database, f"the states of the URLs of {host.host} do not add up")
+        frontier.restore(host, left, now)
         budget.restore(host.host, host.discovered)
+    if queued:
+        raise DataCorrupt(store.directory.database, f"URLs are queued for hosts it does not know: {sorted(queued)[:3]}")
     for row in await store.load_robots():
-        frontier.restore_robots(row.host_id, row.origin, partial(robots_policy.restore, row, product))
+        frontier.restore_robots(row.host_id, row.origin, partial(robots_policy.restore, row, product, time.time()))
 
 
 async def end_run(parts: Parts, reason: str) -> None:

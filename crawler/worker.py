@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from crawler.addresses import Endpoint
 from crawler.dns import BlockedAddress, DnsFailure, Resolved
@@ -23,8 +24,9 @@ from crawler.pages import HTML_TYPES
 from crawler.parts import Parts
 from crawler.robots_settling import RobotsSettling
 from crawler.settling import PageSettling
-from storage.errors import StorageError
-from storage.records import Failure
+from storage.directory import free_bytes
+from storage.errors import DataCorrupt, StorageError
+from storage.records import Failure, QueueRow
 
 
 class _Bell:
@@ -73,6 +75,15 @@ class _Bell:
             self.ring()
 
 
+STOP_GRACE_S: Final = 5.0
+"""What a stop asked for from outside leaves to requests under way; then they are cut off and their URLs stay queued.
+A service manager kills what has not ended after ten seconds."""
+STOP_PATIENCE_S: Final = 7.0
+"""What it leaves to commits that wait for a database which another process holds."""
+SPACE_LOOK_S: Final = 1.0
+"""Between two looks at the free space of the disk."""
+
+
 class Worker:
     """Run the slots until the crawl is exhausted, a limit is reached or `stop` is called."""
 
@@ -86,14 +97,29 @@ class Worker:
         self._robots = RobotsSettling(parts)
         self._bell = _Bell()
         self._wished = asyncio.Event()
+        self._going_on = asyncio.Event()
+        """Slots wait for it before they take a job; set unless the crawl is paused."""
+        self._going_on.set()
+        self._stopped = asyncio.Event()
         self.stop_reason: str | None = None
         parts.recorder.on_commit = self._on_commit
 
+    @property
+    def paused(self) -> bool:
+        """Whether no job goes out because the disk is nearly full."""
+        return not self._going_on.is_set()
+
     def stop(self, reason: str) -> None:
-        """Hand out no further job; requests under way are finished and recorded."""
+        """Hand out no further job; requests under way have STOP_GRACE_S to finish and are recorded."""
+        self._end(reason)
+        self._parts.store.patient_until = time.monotonic() + STOP_PATIENCE_S
+        self._stopped.set()
+
+    def _end(self, reason: str) -> None:
         if self.stop_reason is None:
             self.stop_reason = reason
         self._wished.set()
+        self._going_on.set()
         self._bell.ring_all()
 
     async def run(self) -> str:
@@ -102,17 +128,39 @@ class Worker:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._recorder.run())
                 tasks.create_task(self._refill())
-                tasks.create_task(self._run_slots())
+                watching = tasks.create_task(self._watch_space())
+                await self._run_slots()
+                watching.cancel()
+                self._recorder.stop()
         except* StorageError as faults:
             raise faults.exceptions[0] from faults
         assert self.stop_reason is not None
         return self.stop_reason
 
     async def _run_slots(self) -> None:
-        async with asyncio.TaskGroup() as slots:
-            for _ in range(self._parts.settings.fetch.concurrency):
-                slots.create_task(self._slot())
-        self._recorder.stop()
+        async with asyncio.TaskGroup() as tasks:
+            slots = [tasks.create_task(self._slot()) for _ in range(self._parts.settings.fetch.concurrency)]
+            cutting = tasks.create_task(self._cut_off(slots))
+            await asyncio.wait(slots)
+            cutting.cancel()
+
+    async def _cut_off(self, slots: Collection[asyncio.Task[None]]) -> None:
+        """After a stop from outside, end the slots whose requests take too long. What was not recorded stays queued."""
+        await self._stopped.wait()
+        _, late = await asyncio.wait(slots, timeout=STOP_GRACE_S)
+        for slot in late:
+            slot.cancel()
+
+    async def _watch_space(self) -> None:
+        """Let no job out while the disk has less free space than the settings want; requests under way go on."""
+        min_free = self._parts.settings.storage.min_free
+        while min_free and self.stop_reason is None:
+            if free_bytes(self._parts.store.directory) >= min_free:
+                self._going_on.set()
+            elif not self.paused:
+                self._going_on.clear()
+                self._parts.stats.counters["pauses.disk_space"] += 1
+            await asyncio.sleep(SPACE_LOOK_S)
 
     async def _slot(self) -> None:
         while (job := await self._next_job()) is not None:
@@ -142,6 +190,9 @@ class Worker:
             # While its host counts as busy: a crawl is not over before its last page is read, and a host whose
             # pages take long to read gets no more of them meanwhile.
             reading = await self._parts.sandbox.read(request, outcome)
+        except asyncio.CancelledError:
+            self._abandon(request)
+            raise
         finally:
             self._limits.sent -= 1
         outcome = self._release(request, outcome)
@@ -149,8 +200,16 @@ class Worker:
 
     async def _robots_txt(self, fetch: RobotsFetch) -> None:
         at = self._frontier.endpoint_of(fetch)
-        outcome = await self._parts.fetcher.fetch(fetch.url, at, limits=self._parts.robots_limits)
+        try:
+            outcome = await self._parts.fetcher.fetch(fetch.url, at, limits=self._parts.robots_limits)
+        except asyncio.CancelledError:
+            self._abandon(fetch)
+            raise
         self._robots.settle(fetch, self._release(fetch, outcome), time.monotonic())
+
+    def _abandon(self, job: Request | RobotsFetch) -> None:
+        """Give back a job that was cut off; the next start keeps the delay after it."""
+        self._recorder.touch(self._frontier.abandon(job, time.monotonic()))
 
     def _release(self, job: Request | RobotsFetch, outcome: Outcome) -> Outcome:
         """Free the address that the frontier reserved; return the outcome as it is to be settled."""
@@ -200,11 +259,10 @@ class Worker:
 
     async def _next_job(self) -> Job | None:
         """Return the next job when there is one, None when the crawl stops."""
-        while self.stop_reason is None:
-            await self._recorder.room()
+        while await self._goes_on():
             limit = self._limits.reached()
             if limit is not None:
-                self.stop(limit)
+                self._end(limit)
                 break
             now = time.monotonic()
             if not self._outage.admits(now):
@@ -217,10 +275,17 @@ class Worker:
                 self._bell.ring_at(self._outage.probe_at if self._outage.ongoing else self._frontier.next_at())
                 return job
             if self._frontier.finished:
-                self.stop("only parked hosts remain" if self._frontier.queued else "exhausted")
+                self._end("only parked hosts remain" if self._frontier.queued else "exhausted")
                 break
             await self._bell.sleep(self._frontier.next_at())
         return None
+
+    async def _goes_on(self) -> bool:
+        """Wait for room in the batch and on the disk; tell whether there is anything to do then."""
+        if self.stop_reason is None:
+            await self._recorder.room()
+            await self._going_on.wait()
+        return self.stop_reason is None
 
     async def _refill(self) -> None:
         """Read rows from disk for the hosts that wish for them."""
@@ -229,11 +294,18 @@ class Worker:
             self._wished.clear()
             for host in self._frontier.refills.hand_out():
                 rows = await self._parts.store.refill(host.record.host_id, host.loaded_seq, HEAD_ROWS)
+                self._check(rows)
                 self._frontier.refilled(host, rows, time.monotonic())
                 self._bell.ring()
             if self._frontier.refills.starving:
                 self._recorder.hurry()
             self._bell.ring()
+
+    def _check(self, rows: Sequence[QueueRow]) -> None:
+        """Raise DataCorrupt for a row that nobody queued: SQLite does not notice when a byte of a text has changed."""
+        for row in rows:
+            if not self._parts.admission.knows(row.url):
+                raise DataCorrupt(self._parts.store.directory.database, f"{row.url!r} is queued and was never found")
 
     def _on_commit(self) -> None:
         self._frontier.refills.committed()

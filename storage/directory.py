@@ -77,6 +77,13 @@ def make_folder(folder: Path) -> None:
         sync_folder(path.parent)
 
 
+def free_bytes(directory: DataDirectory) -> int:
+    """Return how much its disk still takes from this user; DataGone when the directory is no longer there."""
+    with translated(directory.root):
+        disk = os.statvfs(directory.root)
+    return disk.f_bavail * disk.f_frsize
+
+
 @contextmanager
 def locked(directory: DataDirectory) -> Iterator[None]:
     """Create the directory where it is missing and hold its lock; raise DataDirectoryBusy when another crawl does.

@@ -8,11 +8,13 @@ What is begun is finished: cancelling a caller never cuts a transaction. Faults 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
@@ -25,6 +27,7 @@ from tenacity import (
     wait_fixed,
     wait_random_exponential,
 )
+from xxhash import xxh3_128_digest
 
 from storage import statements
 from storage.directory import DataDirectory, locked, prepare_database, remove_orphans
@@ -56,7 +59,8 @@ T = TypeVar("T")
 def _was_too_long(state: RetryCallState) -> bool:
     """Tell whether a call has met a locked database for longer than it is worth, or its store is being closed."""
     store: CrawlStore = state.args[0]
-    return store.closing or (state.seconds_since_start or 0.0) >= LOCKED_MAX_S
+    impatient = store.closing or monotonic() >= store.patient_until
+    return impatient or (state.seconds_since_start or 0.0) >= LOCKED_MAX_S
 
 
 _while_locked: Final = retry(
@@ -83,6 +87,8 @@ class CrawlStore:
         self.closing = False
         self.locked = False
         """Another process holds the database, and the crawl waits for it."""
+        self.patient_until = math.inf
+        """On the monotonic clock: when to give up on a database that another process holds; a stop brings it near."""
         self._database = database
         self._file = _identity(directory.database)
         self._writer = writer
@@ -198,7 +204,7 @@ class CrawlStore:
         await self._many("insert_segment", [_segment_row(file, number, run, now) for file in prepared.files])
         if batch.seen:
             chunk = np.array(batch.seen, dtype="<u8").tobytes()
-            await self._database.execute(SQL["insert_seen"], (len(batch.seen), chunk))
+            await self._database.execute(SQL["insert_seen"], (len(batch.seen), chunk, xxh3_128_digest(chunk)))
 
     async def _move_queue(self, batch: Batch) -> None:
         gone = set(batch.finished)
@@ -226,11 +232,11 @@ class CrawlStore:
         return dict(await self._read("queued_counts"))
 
     async def load_seen(self) -> Fingerprints:
-        """Return the fingerprints of all URLs discovered by the run; DataCorrupt when a chunk is cut."""
+        """Return the fingerprints of all URLs discovered by the run; DataCorrupt when a chunk is not as written."""
         chunks = await self._read("seen")
-        if any(8 * count != len(chunk) for count, chunk in chunks):
-            raise DataCorrupt(self.directory.database, "a chunk of seen URLs has the wrong length")
-        return np.frombuffer(b"".join(chunk for _, chunk in chunks), dtype="<u8").astype(np.uint64)
+        if any(8 * count != len(chunk) or xxh3_128_digest(chunk) != checksum for count, chunk, checksum in chunks):
+            raise DataCorrupt(self.directory.database, "a chunk of seen URLs has changed")
+        return np.frombuffer(b"".join(chunk for _, chunk, _ in chunks), dtype="<u8").astype(np.uint64)
 
     async def load_robots(self) -> list[RobotsRow]:
         """Return the stored robots.txt answers, by origin."""

@@ -38,6 +38,34 @@ async def test_the_nearer_limit_ends_the_wait(
         assert task.cancelling() == 0
 
 
+async def test_time_in_which_the_process_was_halted_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, slept = 100.0, asyncio.Event()
+
+    async def halted(_: float) -> None:
+        nonlocal now
+        if now > 100.0:
+            slept.set()
+            await asyncio.Event().wait()
+        now += 60.0
+
+    monkeypatch.setattr(deadlines, "monotonic", lambda: now)
+    monkeypatch.setattr("crawler.deadlines.asyncio.sleep", halted)
+    async with Deadlines() as watch:
+        flight = watch.begin(30.0)
+        flight.wait_for("head", 20.0)
+        await slept.wait()
+        assert (flight.late, flight.due_at, flight.total_at) == (
+            False,
+            180.0 - deadlines.SWEEP_S,
+            190.0 - deadlines.SWEEP_S,
+        )
+        flight.check(180.0)
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        assert flight.ran_out()
+        watch.end(flight)
+
+
 async def test_cancellation_from_outside_is_passed_on() -> None:
     async with Deadlines() as watch:
         task = asyncio.create_task(wait_under(watch, 60))

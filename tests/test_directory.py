@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from storage.directory import DataDirectory, is_held, locked, make_folder, prepare_database, remove_orphans
+from storage.directory import DataDirectory, free_bytes, is_held, locked, make_folder, prepare_database, remove_orphans
 from storage.errors import (
     DatabaseMissing,
     DataCorrupt,
     DataDirectoryBusy,
+    DataGone,
     FolderExpected,
     ForeignDatabase,
     NotWritable,
@@ -146,6 +148,15 @@ def test_unwritable_place_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
     with pytest.raises(NotWritable, match="not writable"), locked(DataDirectory(tmp_path / "data")):
         pass
+
+
+def test_free_space_is_that_of_the_disk(directory: DataDirectory) -> None:
+    assert free_bytes(directory) == pytest.approx(shutil.disk_usage(directory.root).free, rel=0.1)
+
+
+def test_free_space_of_a_directory_that_is_gone_is_no_number(directory: DataDirectory) -> None:
+    with pytest.raises(DataGone, match="went away"):
+        free_bytes(DataDirectory(directory.root / "gone"))
 
 
 def test_file_in_place_of_the_directory_is_named(tmp_path: Path) -> None:

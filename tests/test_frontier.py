@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from config import PolitenessSettings
 from crawler.addresses import Endpoint
 from crawler.frontier import Frontier, Manners
-from crawler.hostqueue import Standing
+from crawler.hostqueue import RETRY_WAIT_MAX_S, Standing
 from crawler.jobs import Denied, Discovery, Job, Resolve, RobotsFetch
 from crawler.outcome import Answer, Failed, Fetched, Outcome, Request
 from crawler.politeness import PARK_AFTER_FAILURES, PaceTable
@@ -432,6 +432,29 @@ def test_restored_host_waits_for_the_rest_of_its_delay() -> None:
     resumed.frontier.restore(host.snapshot(UTC_OFFSET), 1, resumed.now)
     resumed.run()
     assert resumed.sent[0][0] == pytest.approx(web.sent[0][1] + 10.0)
+
+
+def test_job_that_is_cut_off_leaves_its_row_queued_and_its_host_alone_for_the_delay() -> None:
+    web = Simulation(politeness=PolitenessSettings(delay=10.0, delay_per_ip=0.0, robots=False))
+    web.add(*pages("a.example", 2))
+    while not web.under_way:
+        waiting = web.frontier.take(web.now)
+        assert waiting is not None
+        web.serve(waiting)
+    host = web.frontier.abandon(web.under_way.pop()[1], 107.0)
+    assert (web.frontier.queued, web.frontier.open, host.gate.next_at) == (2, 0, 117.0)
+
+
+def test_no_retry_waits_longer_than_retries_do_when_the_clock_was_set_back() -> None:
+    before = Simulation(politeness=PolitenessSettings(delay=0.0, delay_per_ip=0.0, robots=False))
+    before.add(*pages("a.example", 1))
+    host = before.frontier.host("a.example")
+    row = before.disk[host.record.host_id][0]._replace(tries=1, not_before=UTC_OFFSET + 1e6)
+    after = Simulation(before.politeness)
+    after.disk[host.record.host_id] = [row]
+    after.frontier.restore(host.snapshot(UTC_OFFSET), 1, after.now)
+    after.run()
+    assert after.sent[0][0] == pytest.approx(100.0 + RETRY_WAIT_MAX_S)
 
 
 def test_robots_redirect_waits_for_the_delay_of_the_host_it_leads_to() -> None:

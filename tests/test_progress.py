@@ -238,6 +238,14 @@ def test_live_table_says_that_the_crawl_is_stopping() -> None:
     assert captured.get().splitlines()[-1].split()[:3] == ["stopping", "12", "requests"]
 
 
+def test_pause_is_told_with_its_reason() -> None:
+    console, paused = Console(width=120, color_system=None), replace(LATER, paused="the disk is nearly full")
+    with console.capture() as captured:
+        console.print(live_table(paused, Rates(1)))
+    assert captured.get().rstrip().splitlines()[-1].split(maxsplit=1) == ["paused", "the disk is nearly full"]
+    assert line_fields(paused, Rates(1))["paused"] == "the disk is nearly full"
+
+
 async def test_error_of_the_crawl_passes_through_the_display(
     tmp_path: Path, lines: tuple[logging.Logger, Lines], monkeypatch: pytest.MonkeyPatch
 ) -> None:

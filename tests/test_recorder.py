@@ -36,7 +36,7 @@ class Desk:
         settings = StorageSettings(commit_interval=commit_interval, commit_links=LINKS)
         self.store = store
         self.stats = Stats()
-        self.recorder = Recorder(store, settings, self.stats, utc_offset=1000.0)
+        self.recorder = Recorder(store, settings, self.stats)
         self.commits: asyncio.Queue[None] = asyncio.Queue()
         self.recorder.on_commit = lambda: self.commits.put_nowait(None)
 
@@ -168,7 +168,8 @@ async def test_batch_holds_everything_since_the_last_commit(desk: Desk, tmp_path
     assert len(Stored(tmp_path).links[1]) == 2
 
 
-async def test_host_is_saved_as_it_stands_at_the_commit(desk: Desk) -> None:
+async def test_host_is_saved_as_it_stands_at_the_commit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crawler.recorder.utc_offset", lambda: 1000.0)
     found = HostQueue(host(1), Pace(1.0, 1))
     desk.recorder.touch(found)
     found.record.done = 7

@@ -161,11 +161,17 @@ def test_five_redirects_are_followed() -> None:
 def test_state_survives_a_restart(state: RobotsState) -> None:
     row = to_row(state, "https://a.example", 7)
     assert (row.origin, row.host_id, row.verdict) == ("https://a.example", 7, str(state.verdict))
-    back = restore(row, "Linkmill")
+    back = restore(row, "Linkmill", NOW + 6)
     assert to_row(back, "https://a.example", 7) == row
     assert (back.stale, back.unreachable, back.failures) == (state.stale, state.unreachable, state.failures)
     for path in ("/", "/x", "/y"):
         assert back.rules.allowed(path) == state.rules.allowed(path)
+
+
+def test_no_copy_outlives_a_day_when_the_clock_was_set_back() -> None:
+    row = to_row(answered(), "https://a.example", 7)
+    back = restore(row, "Linkmill", NOW - 1e6)
+    assert (back.fetched_at, back.expires_at) == (NOW - 1e6, NOW - 1e6 + LONGEST_S)
 
 
 def test_policy_reads_more_than_the_parser_needs() -> None:

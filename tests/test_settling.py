@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from crawler.hostqueue import RETRY_WAIT_MAX_S
 from crawler.outcome import Failed, Fetched, Outcome, Redirected, Request
 from crawler.parts import Parts
-from crawler.settling import RETRIED, RETRY_WAIT_MAX_S, SEQUENCE_BITS, PageSettling
+from crawler.settling import RETRIED, SEQUENCE_BITS, PageSettling
 from storage.records import Failure, QueueRow, RedirectKind, Via
 from storage.runs import Totals
 from tests.crawling import HTML, Sections, Stored, answered, open_parts, seed, take_request

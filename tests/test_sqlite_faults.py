@@ -271,7 +271,7 @@ async def test_cut_chunk_of_seen_urls_is_damage(tmp_path: Path, store: CrawlStor
     with closing(sqlite3.connect(tmp_path / "crawl.db")) as database:
         database.execute("UPDATE seen_chunks SET fingerprints = x'00'")
         database.commit()
-    with pytest.raises(DataCorrupt, match="wrong length"):
+    with pytest.raises(DataCorrupt, match="seen URLs has changed"):
         await store.load_seen()
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from crawler.stats import Snapshot
 from crawler.supervisor import Crawl, Report
-from storage.errors import DiskFull
+from storage.errors import DatabaseBusy, DiskFull
 from storage.records import Failure
 from storage.sqlite import CrawlStore
 from storage.status import read_status
 from tests.crawling import HTML, Stored, crawl, moved, page, serving, settings_at
-from tests.servers import Zone, name_server, response
+from tests.servers import Exchange, Zone, name_server, response, serve
 
 A = "http://a.test/"
 MANY = [f"/{number}" for number in range(40)]
@@ -152,6 +155,90 @@ async def test_stop_finishes_what_is_under_way_and_commits_it(tmp_path: Path) ->
     assert sorted(Stored(tmp_path).pages) == sorted(asked)
     status = read_status(tmp_path)
     assert (status.stop_reason, status.totals.conserved, status.totals.queued) == ("enough", True, 41 - len(asked))
+
+
+async def until(crawling: Crawl, holds: Callable[[Snapshot], bool]) -> Snapshot:
+    """Return the first snapshot of a running crawl of which something holds."""
+    async with asyncio.timeout(10.0):
+        while (snapshot := crawling.snapshot()) is None or not holds(snapshot):
+            await asyncio.to_thread(lambda: None)
+    return snapshot
+
+
+async def test_stop_cuts_off_what_takes_too_long_and_keeps_it_queued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.worker.STOP_GRACE_S", 0.05)
+    asked = asyncio.Event()
+
+    async def silent(exchange: Exchange) -> None:
+        await exchange.ask()
+        asked.set()
+        await exchange.gone()
+
+    async with serve(silent) as served:
+        settings = settings_at(served.at, tmp_path, politeness={"delay": 2.0, "robots": False})
+        crawling = Crawl(settings, [A])
+        running = asyncio.create_task(crawling.run())
+        await asked.wait()
+        crawling.stop("interrupted")
+        async with asyncio.timeout(5.0):
+            report = await running
+    assert report.snapshot is not None
+    assert (report.reason, report.snapshot.queued, report.snapshot.open) == ("interrupted", 1, 0)
+    status = read_status(tmp_path)
+    assert (status.stop_reason, status.totals.queued, status.totals.conserved) == ("interrupted", 1, True)
+    started_at = time.monotonic()
+    await crawl(SITE, tmp_path, crawl={"max_pages": 1}, politeness={"delay": 2.0, "robots": False})
+    assert time.monotonic() - started_at >= 1.0, "the delay runs from when the request was cut off"
+
+
+async def test_crawl_pauses_while_the_disk_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = 10
+    monkeypatch.setattr("crawler.worker.SPACE_LOOK_S", 0.01)
+    monkeypatch.setattr("crawler.worker.free_bytes", lambda directory: free)
+    async with serving(SITE) as (web, served):
+        crawling = Crawl(settings_at(served.at, tmp_path, storage={"min_free": 11}), [A])
+        running = asyncio.create_task(crawling.run())
+        paused = await until(crawling, lambda snapshot: snapshot.paused is not None)
+        assert "less free space than storage.min_free" in (paused.paused or "")
+        assert web.asked == []
+        free = 11
+        report = await running
+    assert report.reason == "exhausted"
+    assert report.snapshot is not None
+    assert (report.snapshot.paused, report.snapshot.counters["pauses.disk_space"]) == (None, 1)
+    assert len(Stored(tmp_path).pages) == 41
+
+
+async def test_paused_crawl_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crawler.worker.free_bytes", lambda directory: 0)
+    async with serving(SITE) as (web, served):
+        crawling = Crawl(settings_at(served.at, tmp_path), [A])
+        running = asyncio.create_task(crawling.run())
+        await until(crawling, lambda snapshot: snapshot.paused is not None)
+        crawling.stop("interrupted")
+        assert (await running).reason == "interrupted"
+    assert web.asked == []
+
+
+async def test_stop_does_not_wait_long_for_a_database_that_another_process_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.sqlite.BUSY_TIMEOUT_S", 0.0)
+    monkeypatch.setattr("crawler.worker.STOP_PATIENCE_S", 0.2)
+    async with serving(SITE) as (_, served):
+        crawling = Crawl(settings_at(served.at, tmp_path), [A])
+        running = asyncio.create_task(crawling.run())
+        await until(crawling, lambda snapshot: snapshot.pages > 0)
+        with closing(sqlite3.connect(tmp_path / "crawl.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            crawling.stop("interrupted")
+            with pytest.raises(DatabaseBusy):
+                await asyncio.wait_for(running, 5.0)
+            other.execute("ROLLBACK")
+        assert (await Crawl(settings_at(served.at, tmp_path), [A]).run()).reason == "exhausted"
+    assert len(Stored(tmp_path).pages) == 41
 
 
 async def test_first_reason_to_stop_counts(tmp_path: Path) -> None:

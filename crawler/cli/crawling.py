@@ -38,7 +38,8 @@ def crawl(
 ) -> None:
     """Crawl, or go on with an interrupted crawl.
 
-    Ctrl-C stops cleanly: requests under way are finished and everything is stored. A second Ctrl-C ends at once.
+    Ctrl-C stops cleanly: requests under way have a few seconds to finish and everything is stored. A second Ctrl-C ends
+    at once.
     """
     import uvloop
 

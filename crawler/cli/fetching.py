@@ -7,6 +7,7 @@ The page is crawled into a temporary data directory, and what is shown is what w
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -141,7 +142,7 @@ async def _crawl(settings: Settings, url: str) -> tuple[list[Answered], RobotsSt
     row = rows.get(origin_of(url))
     if row is None:
         return answers, None
-    robots = robots_policy.restore(row, settings.fetch.product)
+    robots = robots_policy.restore(row, settings.fetch.product, time.time())
     last = next((outcome for job, outcome in reversed(answers) if isinstance(job, RobotsFetch)), None)
     return answers, replace(robots, reason=None if last is None else told(last))
 

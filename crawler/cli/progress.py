@@ -28,7 +28,7 @@ OPENING_S: Final = 0.05
 """Between two looks whether the crawl has opened its data directory."""
 RATE_WINDOW: Final = 20
 """Snapshots over which rates are taken: ten seconds of the live display."""
-OF_THE_MOMENT: Final = frozenset({"pages_per_s", "links_per_s", "open", "hosts", "eta_s"})
+OF_THE_MOMENT: Final = frozenset({"paused", "pages_per_s", "links_per_s", "open", "hosts", "eta_s"})
 """Fields that say nothing once a crawl has ended."""
 SPOKEN: Final = {"left.seen": "already known"}
 """Counters whose name says too little."""
@@ -128,8 +128,10 @@ def live_table(snapshot: Snapshot, rates: Rates, stopping: bool = False) -> Tabl
         ("elapsed", duration(snapshot.elapsed_s) + (f"   about {duration(left_s)} left" if left_s is not None else "")),
     ):
         table.add_row(name, value)
+    if snapshot.paused is not None:
+        table.add_row("paused", snapshot.paused)
     if stopping:
-        table.add_row("stopping", f"{snapshot.open:,} requests are finished first; Ctrl-C again ends at once")
+        table.add_row("stopping", f"{snapshot.open:,} requests have a few seconds to finish; Ctrl-C again ends at once")
     return table
 
 
@@ -141,7 +143,9 @@ def line_fields(snapshot: Snapshot, rates: Rates) -> dict[str, object]:
         {name.partition(".")[2]: n for name, n in snapshot.counters.items() if name.startswith(f"{kind}.")}
         for kind in ("status", "failed", "denied")
     )
+    paused = {} if snapshot.paused is None else {"paused": snapshot.paused}
     return {
+        **paused,
         "pages": snapshot.pages,
         "pages_per_s": round(pages_s, 1),
         "attempts": snapshot.attempts,

@@ -107,7 +107,7 @@ INSERT OR REPLACE INTO robots (origin, host_id, verdict, status, body, fetched_a
 VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_seen
-INSERT INTO seen_chunks (count, fingerprints) VALUES (?, ?);
+INSERT INTO seen_chunks (count, fingerprints, checksum) VALUES (?, ?, ?);
 
 -- name: upsert_counter
 INSERT OR REPLACE INTO counters (run, reason, count) VALUES (?, ?, ?);
@@ -139,7 +139,7 @@ SELECT host_id, count(*) FROM queue GROUP BY host_id;
 SELECT DISTINCT host_id FROM queue WHERE host_id NOT IN (SELECT host_id FROM hosts WHERE run = ?);
 
 -- name: seen
-SELECT count, fingerprints FROM seen_chunks ORDER BY id;
+SELECT count, fingerprints, checksum FROM seen_chunks ORDER BY id;
 
 -- name: robots
 SELECT origin, host_id, verdict, status, body, fetched_at, expires_at FROM robots ORDER BY origin;

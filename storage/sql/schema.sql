@@ -77,7 +77,8 @@ CREATE TABLE queue (
 CREATE TABLE seen_chunks (
     id INTEGER PRIMARY KEY,
     count INTEGER NOT NULL,
-    fingerprints BLOB NOT NULL         -- unsigned 64-bit integers, little-endian
+    fingerprints BLOB NOT NULL,        -- unsigned 64-bit integers, little-endian
+    checksum BLOB NOT NULL             -- xxh3_128 of the fingerprints
 ) STRICT;
 
 CREATE TABLE robots (
