@@ -66,10 +66,6 @@ class Admission:
                         self._note_trap(left, url, host, counters)
             counters[COUNTER_OF[left]] += 1
 
-    def knows(self, url: str) -> bool:
-        """Tell whether a URL was discovered before."""
-        return fingerprint(url) in self._seen.known
-
     def admit_seed(self, url: str, host: str, counters: Counter[str], now: float) -> tuple[QueueRow, int] | None:
         """Return the queue row of a seed, or None, counted, when it is known or the rules leave it."""
         mark = fingerprint(url)

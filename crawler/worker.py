@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Final, assert_never
 
@@ -25,8 +25,8 @@ from crawler.parts import Parts
 from crawler.robots_settling import RobotsSettling
 from crawler.settling import PageSettling
 from storage.directory import free_bytes
-from storage.errors import DataCorrupt, StorageError
-from storage.records import Failure, QueueRow
+from storage.errors import StorageError
+from storage.records import Failure
 
 
 class _Bell:
@@ -294,18 +294,11 @@ class Worker:
             self._wished.clear()
             for host in self._frontier.refills.hand_out():
                 rows = await self._parts.store.refill(host.record.host_id, host.loaded_seq, HEAD_ROWS)
-                self._check(rows)
                 self._frontier.refilled(host, rows, time.monotonic())
                 self._bell.ring()
             if self._frontier.refills.starving:
                 self._recorder.hurry()
             self._bell.ring()
-
-    def _check(self, rows: Sequence[QueueRow]) -> None:
-        """Raise DataCorrupt for a row that nobody queued: SQLite does not notice when a byte of a text has changed."""
-        for row in rows:
-            if not self._parts.admission.knows(row.url):
-                raise DataCorrupt(self._parts.store.directory.database, f"{row.url!r} is queued and was never found")
 
     def _on_commit(self) -> None:
         self._frontier.refills.committed()

@@ -12,11 +12,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from storage import statements
-from storage.errors import DatabaseMissing, DataDirectoryBusy, ForeignDatabase, SchemaMismatch
+from storage.errors import DatabaseMissing, DataCorrupt, DataDirectoryBusy, ForeignDatabase, SchemaMismatch
 from storage.faults import translated
 from storage.records import SCHEMA_VERSION
 
@@ -134,6 +135,8 @@ def prepare_database(directory: DataDirectory) -> None:
             _create(database)
             sync_folder(directory.root)
         check_schema(database, directory)
+        if _tables_of(database) != _tables():
+            raise DataCorrupt(directory.database, "its tables are not those of its version")
 
 
 def check_schema(database: sqlite3.Connection, directory: DataDirectory) -> None:
@@ -157,6 +160,18 @@ def _create(database: sqlite3.Connection) -> None:
     database.commit()
 
 
+@cache
+def _tables() -> list[str]:
+    """Return the tables of this version as SQLite keeps their definitions."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(statements.text_of("storage.sql", "schema"))
+        return _tables_of(database)
+
+
+def _tables_of(database: sqlite3.Connection) -> list[str]:
+    return [sql for (sql,) in database.execute(SQL["table_definitions"])]
+
+
 def _refuse_lost_database(directory: DataDirectory) -> None:
     # Every segment would count as an orphan of the new database and be deleted.
     if any(directory.segments.rglob("*.parquet")):
@@ -171,10 +186,14 @@ def _number(database: sqlite3.Connection, name: str) -> int:
 def remove_orphans(directory: DataDirectory, listed: set[str]) -> int:
     """Delete the segment files that are not `listed` (paths relative to the root), and return how many there were.
 
+    Nothing is deleted, and DataCorrupt raised, when a listed one is missing: a damaged list makes good files orphans.
     They are what a crash between a segment's rename and its commit leaves; only the lock's holder may call this.
     """
     found = [path for path in directory.segments.rglob("*") if path.suffix in (".parquet", UNFINISHED)]
     orphans = [path for path in found if path.relative_to(directory.root).as_posix() not in listed]
+    missing = listed.difference(path.relative_to(directory.root).as_posix() for path in found)
+    if missing:
+        raise DataCorrupt(directory.root, f"{min(missing)} is missing")
     for path in orphans:
         path.unlink()
     for folder in {path.parent for path in orphans}:

@@ -42,6 +42,10 @@ PRIMARY_CODE: Final = 0xFF
 """SQLite's extended codes keep the primary one in their low byte (sqlite.org/rescode.html)."""
 
 
+NOT_TEXT: Final = "Could not decode to UTF-8"
+"""How Python's sqlite3, not SQLite, says that a text is none; such an error has no code."""
+
+
 @contextmanager
 def translated(where: Path) -> Iterator[None]:
     """Run the body; raise the operator's error in place of a known fault of the system or of SQLite at `where`."""
@@ -49,9 +53,13 @@ def translated(where: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         kind = OF_SQLITE.get(getattr(error, "sqlite_errorcode", -1) & PRIMARY_CODE)
+        if NOT_TEXT in str(error):
+            kind = errors.DataCorrupt
         if kind is None:
             raise
         raise kind(where, str(error)) from error
+    except UnicodeDecodeError as error:  # in a message of SQLite's that quotes what is no text any more
+        raise errors.DataCorrupt(where, str(error)) from error
     except OSError as error:
         kind = OF_SYSTEM.get(error.errno or 0)
         if kind is None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, fields
 from operator import attrgetter
@@ -34,6 +35,7 @@ from storage.directory import DataDirectory, locked, prepare_database, remove_or
 from storage.errors import DatabaseBusy, DataCorrupt, DataGone, DiskFault
 from storage.faults import translated
 from storage.records import Batch, HostRow, QueueRow, RobotsRow
+from storage.rowsum import row_sum
 from storage.runs import EXHAUSTED, REPLACED, RunInfo, Totals
 from storage.segments import SegmentFile, SegmentWriter, is_intact
 
@@ -190,16 +192,22 @@ class CrawlStore:
         reraise=True,
     )
     async def _settle(self, prepared: _Prepared, now: float) -> None:
-        async with self._transaction():
-            if not await self._number("batch_applied", prepared.number):
-                await self._apply(prepared, now)
+        try:
+            async with self._transaction():
+                if not await self._number("batch_applied", prepared.number):
+                    await self._apply(prepared, now)
+        except sqlite3.IntegrityError as error:  # a bug, unless the database is damaged
+            for (damage,) in await self._read("integrity"):
+                if damage != "ok":
+                    raise DataCorrupt(self.directory.database, damage) from error
+            raise
 
     async def _apply(self, prepared: _Prepared, now: float) -> None:
         batch, number, run = prepared.batch, prepared.number, self._run
         await self._database.execute(SQL["insert_batch"], (number, run, now))
         await self._move_queue(batch)
-        await self._many("upsert_host", [(run, *HOST_VALUES(host)) for host in batch.hosts.values()])
-        await self._many("upsert_robots", list(batch.robots.values()))
+        await self._many("upsert_host", [(run, *_summed(HOST_VALUES(host))) for host in batch.hosts.values()])
+        await self._many("upsert_robots", batch.robots.values(), _summed)
         await self._many("upsert_counter", [(run, reason, count) for reason, count in batch.counters.items()])
         await self._many("insert_segment", [_segment_row(file, number, run, now) for file in prepared.files])
         if batch.seen:
@@ -211,7 +219,7 @@ class CrawlStore:
         added: list[QueueRow] = batch.added
         if gone and added:  # found and finished between two commits: never written
             added = [row for row in added if row[:2] not in gone]
-        await self._many("insert_queue", added)
+        await self._many("insert_queue", added, _summed)
         await self._many("delete_queue", batch.finished)
         if batch.added:
             await self._database.execute(SQL["raise_seq"], (max(row.seq for row in batch.added), self._run))
@@ -220,12 +228,13 @@ class CrawlStore:
         """Return up to `limit` queued URLs of a host that come after `after_seq`, in order of seq.
 
         Rows whose `not_before` lies ahead are among them: left out, they would be lost behind the next `after_seq`.
+        Raises DataCorrupt when one has changed since it was written.
         """
-        return [QueueRow._make(row) for row in await self._read("refill", host_id, after_seq, limit)]
+        return [QueueRow._make(row) for row in self._as_written(await self._read("refill", host_id, after_seq, limit))]
 
     async def load_hosts(self) -> list[HostRow]:
-        """Return all hosts of the run, by id."""
-        return [HostRow(*row) for row in await self._read("hosts", self._run)]
+        """Return all hosts of the run, by id; DataCorrupt when one has changed since it was written."""
+        return [HostRow(*row) for row in self._as_written(await self._read("hosts", self._run))]
 
     async def queued_counts(self) -> dict[int, int]:
         """Return the number of queued URLs by host_id; hosts without any are left out."""
@@ -239,8 +248,8 @@ class CrawlStore:
         return np.frombuffer(b"".join(chunk for _, chunk, _ in chunks), dtype="<u8").astype(np.uint64)
 
     async def load_robots(self) -> list[RobotsRow]:
-        """Return the stored robots.txt answers, by origin."""
-        return [RobotsRow._make(row) for row in await self._read("robots")]
+        """Return the stored robots.txt answers, by origin; DataCorrupt when one has changed since it was written."""
+        return [RobotsRow._make(row) for row in self._as_written(await self._read("robots"))]
 
     async def load_counters(self, run: int) -> dict[str, int]:
         """Return the counts of a run by reason."""
@@ -262,6 +271,13 @@ class CrawlStore:
             if not await asyncio.to_thread(is_intact, self.directory.root / path, size_bytes, checksum):
                 damages.append(f"{path}: missing or changed")
         return damages
+
+    def _as_written(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield rows without the sum that ends them; DataCorrupt for one that is not as it was written."""
+        for *values, written in rows:
+            if written is not None and written != row_sum(values):
+                raise DataCorrupt(self.directory.database, f"a row has changed: {values!r:.200}")
+            yield tuple(values)
 
     async def _recover(self) -> None:
         listed = {path for path, _, _ in await self._read("segment_files")}
@@ -327,11 +343,11 @@ class CrawlStore:
             raise
         self.locked = False
 
-    async def _many(self, name: str, rows: Collection[Row]) -> None:
+    async def _many(self, name: str, rows: Collection[Row], values_of: Callable[[Row], Row] = tuple) -> None:
         # Thousands of rows a call: awaiting them one by one costs 25 times as much. As plain tuples, because sqlite3
         # binds those without asking for each value: 2.1 us a queue row against 2.9 for named tuples.
         if rows:
-            await self._database.executemany(SQL[name], map(tuple, rows))
+            await self._database.executemany(SQL[name], map(values_of, rows))
 
     async def _rows(self, name: str, *values: object, source: Mapping[str, str] = SQL) -> list[Row]:
         return cast("list[Row]", await self._database.execute_fetchall(source[name], values))
@@ -360,6 +376,10 @@ async def _connect(directory: DataDirectory) -> aiosqlite.Connection:
 def _identity(path: Path) -> tuple[int, int]:
     found = path.stat()
     return found.st_dev, found.st_ino
+
+
+def _summed(row: Row) -> Row:
+    return (*row, row_sum(row))
 
 
 def _segment_row(file: SegmentFile, batch: int, run: int, now: float) -> Row:

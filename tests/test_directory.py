@@ -124,6 +124,22 @@ def test_segments_without_their_database_are_never_taken_for_orphans(directory: 
         prepare_database(directory)
 
 
+def test_tables_that_are_not_as_they_were_made_are_damage(directory: DataDirectory) -> None:
+    prepare_database(directory)
+    change(directory, "ALTER TABLE robots RENAME COLUMN expires_at TO expires_it")
+    with pytest.raises(DataCorrupt, match="tables are not those"):
+        prepare_database(directory)
+
+
+def test_nothing_is_taken_for_an_orphan_while_a_listed_segment_is_missing(directory: DataDirectory) -> None:
+    make_folder(directory.run_folder(1))
+    segment = directory.run_folder(1) / "pages-000000001.parquet"
+    segment.touch()
+    with pytest.raises(DataCorrupt, match=r"pages-000000009\.parquet is missing"):
+        remove_orphans(directory, {"segments/run=000001/pages-000000009.parquet"})
+    assert segment.exists()
+
+
 def test_interrupted_creation_is_started_again(directory: DataDirectory) -> None:
     directory.database.touch()
     prepare_database(directory)

@@ -34,6 +34,19 @@ def test_fault_of_sqlite_is_named(code: int, kind: type[errors.StorageError], de
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        sqlite3.OperationalError("Could not decode to UTF-8 column 'url' with text 'h\ufffd'"),
+        UnicodeDecodeError("utf-8", b"\x8a", 0, 1, "invalid start byte"),
+    ],
+    ids=["a text", "a message"],
+)
+def test_text_that_is_none_is_damage(error: Exception) -> None:
+    with pytest.raises(errors.DataCorrupt), translated(HERE):
+        raise error
+
+
+@pytest.mark.parametrize(
     "bug",
     [sqlite3.ProgrammingError("closed"), sqlite3.IntegrityError("UNIQUE"), OSError(errno.EBADF, "x"), ValueError("x")],
     ids=["closed", "constraint", "descriptor", "other"],

@@ -246,8 +246,8 @@ async def test_reader_sees_whole_commits_only(
                 )
             )
 
-    async def watched(name: str, rows: list[Any]) -> None:
-        await many(name, rows)
+    async def watched(name: str, rows: list[Any], *values_of: Any) -> None:
+        await many(name, rows, *values_of)
         look()
 
     monkeypatch.setattr(store, "_many", watched)

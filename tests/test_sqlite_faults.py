@@ -29,7 +29,7 @@ from storage.records import Batch
 from storage.runs import Totals
 from storage.segments import SegmentWriter
 from storage.sqlite import CrawlStore
-from tests.store_rows import NOW, fetched, found, queued
+from tests.store_rows import NOW, fetched, found, host, queued, robots
 
 
 @pytest.fixture
@@ -273,6 +273,32 @@ async def test_cut_chunk_of_seen_urls_is_damage(tmp_path: Path, store: CrawlStor
         database.commit()
     with pytest.raises(DataCorrupt, match="seen URLs has changed"):
         await store.load_seen()
+
+
+async def read(store: CrawlStore) -> None:
+    """Read the one row of each kind with which a crawl goes on."""
+    assert len(await store.refill(1, 0, 9)) == len(await store.load_hosts()) == len(await store.load_robots()) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param("UPDATE queue SET url = 'http://a.example/b'", id="a queued URL"),
+        pytest.param("UPDATE queue SET depth = depth + 1", id="a depth"),
+        pytest.param("UPDATE queue SET seq = seq + 1", id="a place in the queue"),
+        pytest.param("UPDATE queue SET url = CAST(x'68ff' AS TEXT)", id="a URL that is no text"),
+        pytest.param("UPDATE hosts SET penalty_s = 0.5", id="a host"),
+        pytest.param("UPDATE robots SET body = x'00'", id="a robots.txt"),
+    ],
+)
+async def test_changed_row_is_damage(tmp_path: Path, store: CrawlStore, change: str) -> None:
+    await store.commit(Batch(added=[queued(1, 1)], hosts={1: host(1)}, robots={"r": robots(1)}), NOW)
+    await read(store)
+    with closing(sqlite3.connect(tmp_path / "crawl.db")) as database:
+        database.execute(change)
+        database.commit()
+    with pytest.raises(DataCorrupt, match=r"crawl\.db: Stored data is damaged"):
+        await read(store)
 
 
 async def test_check_names_lost_segments_and_unknown_hosts(tmp_path: Path, store: CrawlStore) -> None:

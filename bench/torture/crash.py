@@ -119,7 +119,7 @@ async def crawl_killed(web: Running, folder: Path, kills: Iterable[Kill], to_the
     With `to_the_end` the first life that is not cut short is the last one.
     """
     killed = Killed(folder / "data")
-    config = _write_config(web, folder)
+    config = write_config(web, folder)
     for kill in kills:
         code, output = await _live(config, killed.data_dir, kill)
         if code == -signal.SIGKILL:
@@ -139,6 +139,19 @@ async def crawl_killed(web: Running, folder: Path, kills: Iterable[Kill], to_the
 
 async def _live(config: Path, data_dir: Path, kill: Kill) -> tuple[int, str]:
     """Run one crawler until it is killed or ends; return its exit code and what it wrote on standard error."""
+    async with asyncio.timeout(LIFE_S):
+        process = await start(config, data_dir, kill)
+        if kill.after_s is not None:
+            await asyncio.sleep(kill.after_s)
+            if process.returncode is None:
+                process.kill()
+        _, errors = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, errors.decode(errors="replace")[-2000:]
+
+
+async def start(config: Path, data_dir: Path, kill: Kill) -> asyncio.subprocess.Process:
+    """Start a crawler and return when it has loaded its code."""
     stop_hit = STOP_HIT if kill.stopping else 0
     arguments = [str(data_dir), kill.at, str(kill.hit), str(stop_hit), "crawl", str(config)]
     process = await asyncio.create_subprocess_exec(
@@ -151,18 +164,12 @@ async def _live(config: Path, data_dir: Path, kill: Kill) -> tuple[int, str]:
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
-    async with asyncio.timeout(LIFE_S):
-        await process.stdout.readuntil(READY.encode())
-        if kill.after_s is not None:
-            await asyncio.sleep(kill.after_s)
-            if process.returncode is None:
-                process.kill()
-        _, errors = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, errors.decode(errors="replace")[-2000:]
+    await process.stdout.readuntil(READY.encode())
+    return process
 
 
-def _write_config(web: Running, folder: Path) -> Path:
+def write_config(web: Running, folder: Path) -> Path:
+    """Write a config file that crawls the whole web into `folder`/data, committing often."""
     seeds = ", ".join(f'"{seed}"' for seed in web.seeds)
     config = folder / "crawl.toml"
     config.write_text(f"""

@@ -62,8 +62,8 @@ SELECT coalesce(max(batch), 0) FROM batches;
 INSERT INTO batches (batch, run, committed_at) VALUES (?, ?, ?);
 
 -- name: insert_queue
-INSERT INTO queue (host_id, seq, url, depth, via, discovered_from, discovered_at, tries, hops, not_before)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO queue (host_id, seq, url, depth, via, discovered_from, discovered_at, tries, hops, not_before, row_sum)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: delete_queue
 DELETE FROM queue WHERE host_id = ? AND seq = ?;
@@ -75,9 +75,10 @@ UPDATE runs SET last_seq = max(last_seq, ?) WHERE run = ?;
 INSERT INTO hosts (
     run, host_id, host, domain, domain_private, shard,
     discovered, done, failed, excluded, pages_ok, pages_failed, pages_denied, bytes,
-    ip, robots_status, robots_at, crawl_delay_s, delay_s, penalty_s, failures, next_at, parked, first_visit, last_visit
+    ip, robots_status, robots_at, crawl_delay_s, delay_s, penalty_s, failures, next_at, parked, first_visit, last_visit,
+    row_sum
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (run, host_id) DO UPDATE SET
     domain = excluded.domain,
     domain_private = excluded.domain_private,
@@ -100,11 +101,12 @@ ON CONFLICT (run, host_id) DO UPDATE SET
     next_at = excluded.next_at,
     parked = excluded.parked,
     first_visit = excluded.first_visit,
-    last_visit = excluded.last_visit;
+    last_visit = excluded.last_visit,
+    row_sum = excluded.row_sum;
 
 -- name: upsert_robots
-INSERT OR REPLACE INTO robots (origin, host_id, verdict, status, body, fetched_at, expires_at)
-VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO robots (origin, host_id, verdict, status, body, fetched_at, expires_at, row_sum)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_seen
 INSERT INTO seen_chunks (count, fingerprints, checksum) VALUES (?, ?, ?);
@@ -122,14 +124,15 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 SELECT path, size_bytes, checksum FROM segments ORDER BY id;
 
 -- name: refill
-SELECT host_id, seq, url, depth, via, discovered_from, discovered_at, tries, hops, not_before
+SELECT host_id, seq, url, depth, via, discovered_from, discovered_at, tries, hops, not_before, row_sum
 FROM queue WHERE host_id = ? AND seq > ? ORDER BY seq LIMIT ?;
 
 -- name: hosts
 SELECT
     host_id, host, domain, domain_private, shard,
     discovered, done, failed, excluded, pages_ok, pages_failed, pages_denied, bytes,
-    ip, robots_status, robots_at, crawl_delay_s, delay_s, penalty_s, failures, next_at, parked, first_visit, last_visit
+    ip, robots_status, robots_at, crawl_delay_s, delay_s, penalty_s, failures, next_at, parked, first_visit, last_visit,
+    row_sum
 FROM hosts WHERE run = ? ORDER BY host_id;
 
 -- name: queued_counts
@@ -142,7 +145,7 @@ SELECT DISTINCT host_id FROM queue WHERE host_id NOT IN (SELECT host_id FROM hos
 SELECT count, fingerprints, checksum FROM seen_chunks ORDER BY id;
 
 -- name: robots
-SELECT origin, host_id, verdict, status, body, fetched_at, expires_at FROM robots ORDER BY origin;
+SELECT origin, host_id, verdict, status, body, fetched_at, expires_at, row_sum FROM robots ORDER BY origin;
 
 -- name: last_seq
 SELECT coalesce(max(last_seq), 0) FROM runs WHERE run = ?;

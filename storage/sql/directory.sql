@@ -4,6 +4,9 @@ PRAGMA application_id;
 -- name: tables
 SELECT count(*) FROM sqlite_schema;
 
+-- name: table_definitions
+SELECT sql FROM sqlite_schema WHERE type = 'table' ORDER BY name;
+
 -- name: schema_version
 SELECT value FROM meta WHERE key = 'schema_version';
 

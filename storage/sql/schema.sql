@@ -54,6 +54,7 @@ CREATE TABLE hosts (
     parked TEXT,
     first_visit REAL,
     last_visit REAL,
+    row_sum INTEGER,                   -- as in queue, of all columns but run; null where a fresh run took the row over
     PRIMARY KEY (run, host_id),
     UNIQUE (run, host)
 ) STRICT, WITHOUT ROWID;
@@ -71,6 +72,7 @@ CREATE TABLE queue (
     tries INTEGER NOT NULL,
     hops INTEGER NOT NULL,
     not_before REAL NOT NULL,
+    row_sum INTEGER NOT NULL,          -- storage/rowsum.py, of the columns before it
     PRIMARY KEY (host_id, seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -88,8 +90,9 @@ CREATE TABLE robots (
     status INTEGER,
     body BLOB NOT NULL,
     fetched_at REAL NOT NULL,
-    expires_at REAL NOT NULL
-) STRICT;
+    expires_at REAL NOT NULL,
+    row_sum INTEGER NOT NULL           -- as in queue
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE batches (
     batch INTEGER PRIMARY KEY,
