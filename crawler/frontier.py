@@ -135,7 +135,9 @@ class Frontier:
         record.parked = None
         if record.next_at:
             longest = max(self._manners.max_retry_after_s, self._manners.max_crawl_delay_s, host.courtesy.delay_s)
-            host.gate.hold(min(record.next_at - self.utc_offset, now + longest))
+            # Of a host that was visited tomorrow the wall clock has been set back since: the wait counts from then.
+            counted_from = max(now + self.utc_offset, record.last_visit or 0.0)
+            host.gate.hold(now + min(record.next_at - counted_from, longest))
         if self._crash_known_at is not None:
             self._heed_crash(host, max(host.courtesy.delay_s, record.delay_s), self._crash_known_at)
         if record.ip is not None:

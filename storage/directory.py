@@ -95,7 +95,8 @@ def locked(directory: DataDirectory) -> Iterator[None]:
         make_folder(directory.root)
         handle = os.open(directory.lock_file, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _take(handle, directory)
+        with translated(directory.lock_file):
+            _take(handle, directory)
         yield
     finally:
         os.close(handle)

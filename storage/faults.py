@@ -17,6 +17,7 @@ from storage import errors
 OF_SYSTEM: Final[dict[int, type[errors.StorageError]]] = {
     errno.ENOSPC: errors.DiskFull,
     errno.EDQUOT: errors.DiskFull,
+    errno.EFBIG: errors.DiskFull,  # as `ulimit -f` has it
     errno.EROFS: errors.NotWritable,
     errno.EACCES: errors.NotWritable,
     errno.EPERM: errors.NotWritable,

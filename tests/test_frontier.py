@@ -445,6 +445,19 @@ def test_job_that_is_cut_off_leaves_its_row_queued_and_its_host_alone_for_the_de
     assert (web.frontier.queued, web.frontier.open, host.gate.next_at) == (2, 0, 117.0)
 
 
+def test_delay_is_waited_for_once_when_the_clock_was_set_back() -> None:
+    web = Simulation(politeness=PolitenessSettings(delay=10.0, delay_per_ip=0.0, robots=False))
+    web.add(*pages("a.example", 2))
+    web.run(until=105.0)
+    record = web.frontier.host("a.example").snapshot(UTC_OFFSET + 1800.0)
+    record.last_visit = web.sent[0][1] + UTC_OFFSET + 1800.0
+    resumed = Simulation(politeness=web.politeness, now=105.0)
+    resumed.disk[record.host_id] = [row for row in web.disk[record.host_id] if row.url.endswith("/1")]
+    resumed.frontier.restore(record, 1, resumed.now)
+    resumed.run()
+    assert resumed.sent[0][0] == pytest.approx(105.0 + 10.0)
+
+
 def test_no_retry_waits_longer_than_retries_do_when_the_clock_was_set_back() -> None:
     before = Simulation(politeness=PolitenessSettings(delay=0.0, delay_per_ip=0.0, robots=False))
     before.add(*pages("a.example", 1))

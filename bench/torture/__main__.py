@@ -13,7 +13,20 @@ from typing import Final
 
 from bench.torture.figures import Figure, table
 
-PARTS: Final = ("crash", "faults", "damage", "resume", "politeness", "neighbours", "html", "robots", "fuzz", "machine")
+PARTS: Final = (
+    "crash",
+    "faults",
+    "damage",
+    "storage",
+    "clock",
+    "resume",
+    "politeness",
+    "neighbours",
+    "html",
+    "robots",
+    "fuzz",
+    "machine",
+)
 
 
 def main() -> None:
