@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from bench.torture.names import AAAA, SERVFAIL, A, Zone, name_server
 from crawler import dns
 from crawler.addresses import AddressGuard, Endpoint
 from crawler.dns import BlockedAddress, DnsFailure, Resolved, Resolver
-from tests.servers import AAAA, SERVFAIL, A, Zone, name_server
 from tests.vectors import load
 
 PUBLIC = "93.184.216.34"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bench.torture.names import Zone, name_server
 from crawler.stats import Snapshot
 from crawler.supervisor import Crawl, Report
 from storage.errors import DatabaseBusy, DiskFull
@@ -19,7 +20,7 @@ from storage.records import Failure
 from storage.sqlite import CrawlStore
 from storage.status import read_status
 from tests.crawling import HTML, Stored, crawl, moved, page, serving, settings_at
-from tests.servers import Exchange, Zone, name_server, response, serve
+from tests.servers import Exchange, response, serve
 
 A = "http://a.test/"
 MANY = [f"/{number}" for number in range(40)]

@@ -1,0 +1,77 @@
+"""A name server on loopback that says what a test or a trial wants it to say.
+
+Rule: a zone is plain data and may be changed while it is served; every query is noted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+LOOPBACK: Final = "127.0.0.1"
+A, AAAA, CNAME = 1, 28, 5
+NXDOMAIN, SERVFAIL = 3, 2
+
+
+@dataclass
+class Zone:
+    """What a name server says: addresses by name and type, and the queries it has seen."""
+
+    records: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    default: list[str] = field(default_factory=list)
+    """IPv4 addresses of names without any record."""
+    ttl: int = 0
+    code: int = NXDOMAIN
+    """Response code for names without any record; None of their types is `silent`."""
+    silent: bool = False
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    heard: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    """Names as the queries arrive, for those who wait for them."""
+
+    def answer(self, query: bytes) -> bytes | None:
+        """Return the answer to one query (RFC 1035 section 4), None for silence."""
+        labels, at = [], 12
+        while length := query[at]:
+            labels.append(query[at + 1 : at + 1 + length].decode())
+            at += 1 + length
+        name, kind = ".".join(labels).lower(), int.from_bytes(query[at + 1 : at + 3], "big")
+        self.asked.append((name, kind))
+        self.heard.put_nowait(name)
+        is_known = any(known == name for known, _ in self.records)
+        found = self.records.get((name, kind), [] if is_known or kind != A else self.default)
+        code = 0 if is_known or self.default else self.code
+        head = query[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, len(found), 0, 0)
+        family = socket.AF_INET if kind == A else socket.AF_INET6
+        packed = [socket.inet_pton(family, ip) for ip in found]
+        records = [struct.pack(">HHHIH", 0xC00C, kind, 1, self.ttl, len(ip)) + ip for ip in packed]
+        return None if self.silent else head + query[12 : at + 5] + b"".join(records)
+
+
+class NameServer(asyncio.DatagramProtocol):
+    """Answers from a zone over UDP."""
+
+    def __init__(self, zone: Zone) -> None:
+        self._zone = zone
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if (answer := self._zone.answer(data)) is not None:
+            self._transport.sendto(answer, addr)
+
+
+@asynccontextmanager
+async def name_server(zone: Zone) -> AsyncIterator[str]:
+    """Run a name server for `zone` and yield its address."""
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(lambda: NameServer(zone), local_addr=(LOOPBACK, 0))
+    try:
+        yield f"{LOOPBACK}:{transport.get_extra_info('sockname')[1]}"
+    finally:
+        transport.close()
