@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -115,6 +116,8 @@ def main() -> None:
     parser.add_argument("--slow", action="store_true", help="only the behaviours that hold connections")
     parser.add_argument("--max-seconds", type=float, default=300.0)
     options = parser.parse_args()
+    # Hosts elsewhere do not take the crawler's processors, however fast they send; these share them.
+    os.nice(19)
     asyncio.run(_serve(SLOW if options.slow else len(BEHAVIOURS), options.max_seconds))
 
 
