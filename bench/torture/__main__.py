@@ -14,18 +14,8 @@ from typing import Final
 from bench.torture.figures import Figure, table
 
 PARTS: Final = (
-    "crash",
-    "faults",
-    "damage",
-    "storage",
-    "clock",
-    "resume",
-    "politeness",
-    "neighbours",
-    "html",
-    "robots",
-    "fuzz",
-    "machine",
+    *("crash", "faults", "damage", "storage", "clock", "resume", "machine"),
+    *("politeness", "robots", "neighbours", "addresses", "echo", "html", "fuzz", "soak"),
 )
 
 

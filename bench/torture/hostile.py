@@ -27,45 +27,45 @@ async def _silence(writer: Writer) -> None:
 
 async def _slow_head(writer: Writer) -> None:
     for byte in (PAGE + b"X-Long: " + b"x" * 10_000).hex():
-        await _send(writer, byte.encode())
+        await send(writer, byte.encode())
         await asyncio.sleep(0.3)
 
 
 async def _slow_body(writer: Writer) -> None:
-    await _send(writer, PAGE + b"Content-Length: 100000\r\n\r\n")
+    await send(writer, PAGE + b"Content-Length: 100000\r\n\r\n")
     for _ in range(100_000):
-        await _send(writer, b"<")
+        await send(writer, b"<")
         await asyncio.sleep(0.3)
 
 
 async def _endless_body(writer: Writer) -> None:
-    await _send(writer, PAGE + b"Transfer-Encoding: chunked\r\n\r\n")
+    await send(writer, PAGE + b"Transfer-Encoding: chunked\r\n\r\n")
     while True:
-        await _send(writer, b"1000\r\n" + b"<b>x</b>" * 512 + b"\r\n")
+        await send(writer, b"1000\r\n" + b"<b>x</b>" * 512 + b"\r\n")
 
 
 async def _endless_head(writer: Writer) -> None:
-    await _send(writer, PAGE)
+    await send(writer, PAGE)
     while True:
-        await _send(writer, b"X-More: " + b"x" * 1000 + b"\r\n")
+        await send(writer, b"X-More: " + b"x" * 1000 + b"\r\n")
 
 
 async def _reset(writer: Writer) -> None:
-    await _send(writer, PAGE + b"Content-Length: 1000\r\n\r\n<a href=/x>")
+    await send(writer, PAGE + b"Content-Length: 1000\r\n\r\n<a href=/x>")
     writer.transport.abort()
 
 
 async def _noise(writer: Writer) -> None:
-    await _send(writer, bytes(range(256)) * 16)
+    await send(writer, bytes(range(256)) * 16)
 
 
 async def _redirect(writer: Writer) -> None:
-    await _send(writer, b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n")
+    await send(writer, b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n")
 
 
 async def _interim(writer: Writer) -> None:
     while True:
-        await _send(writer, b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        await send(writer, b"HTTP/1.1 103 Early Hints\r\n\r\n")
 
 
 BEHAVIOURS: Final[tuple[Callable[[Writer], Awaitable[None]], ...]] = (
@@ -83,7 +83,8 @@ SLOW: Final = 3
 """The first so many of them hold a connection for as long as they may."""
 
 
-async def _send(writer: Writer, data: bytes) -> None:
+async def send(writer: Writer, data: bytes) -> None:
+    """Send all of `data`, however slowly it is taken."""
     writer.write(data)
     await writer.drain()
 
@@ -94,7 +95,7 @@ async def _answer(reader: asyncio.StreamReader, writer: Writer, most: int) -> No
         found = NUMBER.search(head)
         number = int(found[1]) if found else 0
         if head.startswith(b"GET /robots.txt ") and number % 2 == 0:
-            await _send(writer, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            await send(writer, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
             head = await reader.readuntil(b"\r\n\r\n")
         await BEHAVIOURS[number % most](writer)
     writer.close()

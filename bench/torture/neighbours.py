@@ -58,8 +58,8 @@ async def _run(pages: int) -> list[Figure]:
 
 async def _try(pages: int) -> tuple[Way, Way, Way]:
     """Crawl the three ways, the later ones until the healthy hosts have given as many pages as alone."""
-    alone = await _crawl(pages, 0)
-    return alone, await _crawl(pages, HOSTILE, alone.pages), await _crawl(pages, HOSTILE, alone.pages, slow=True)
+    alone = await crawl(pages, 0)
+    return alone, await crawl(pages, HOSTILE, alone.pages), await crawl(pages, HOSTILE, alone.pages, slow=True)
 
 
 def _kept(name: str, rate: float, alone: float) -> Figure:
@@ -77,7 +77,8 @@ class Way:
     failed: int
 
 
-async def _crawl(pages: int, hostile: int, enough: int = 0, *, slow: bool = False) -> Way:
+async def crawl(pages: int, hostile: int, enough: int = 0, *, slow: bool = False) -> Way:
+    """Crawl beside so many hostile hosts, to the end or until `enough` pages of healthy ones were fetched."""
     spec = WebSpec(hosts=HEALTHY, pages_per_host=pages, profile=4, faults=NO_FAULTS)
     with tempfile.TemporaryDirectory(prefix="linkmill-neighbours-") as folder:
         log = Path(folder) / "log"
@@ -102,10 +103,10 @@ async def _until(enough: int, settings: Settings) -> Report:
         nonlocal fetched
         fetched += isinstance(job, Request) and not job.host.endswith(HOSTILE_DOMAIN)
         if enough and fetched >= enough:
-            crawl.stop("the healthy hosts are done")
+            under_way.stop("the healthy hosts are done")
 
-    crawl = Crawl(settings, resolve_seeds(settings.crawl.seeds), watch)
-    return await crawl.run()
+    under_way = Crawl(settings, resolve_seeds(settings.crawl.seeds), watch)
+    return await under_way.run()
 
 
 def _settings(web: Running, port: int, hostile: int, folder: Path) -> Settings:

@@ -1,0 +1,223 @@
+"""Half an hour on an endless web: what grows, and how long the loop is held up. `python -m bench.torture.soak`.
+
+A polite crawl of 200 hosts that never run out of pages, sampled every two seconds. One thing grows by design, the set
+of known URLs (`crawler.seen`): its bytes are taken from each sample's resident size before the slope is drawn, and are
+a figure of their own. It begins with `KNOWN` URLs, as that of a resumed crawl, so that its table does not double
+meanwhile. All else has to be flat after the warm-up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from statistics import linear_regression, median, quantiles
+from typing import Any, Final
+from unittest.mock import patch
+
+import uvloop
+
+from bench.torture.endless import HOSTS, host
+from bench.torture.figures import Figure, table
+from bench.vweb.process import ROOT
+from config import Settings
+from crawler.memory import collecting_seldom, keep_freed_memory
+from crawler.seen import Seen
+from crawler.supervisor import Crawl, resolve_seeds
+
+COMMAND: Final = "python -m bench.torture.soak"
+SECONDS: Final = 1_800.0
+DELAY_S: Final = 0.5
+KNOWN: Final = 700_000
+"""A table of two million places, which holds 1.2 million URLs."""
+KNOWN_BYTES: Final = 48
+"""What Python's allocator takes for an int of 64 bits."""
+SAMPLE_S: Final = 2.0
+WARM_UP: Final = 0.25
+"""Share of the time until caches, pools and the C library's heap have their size."""
+TICK_S: Final = 0.01
+"""Between two looks at how late the loop is."""
+SLOPE_MB: Final = 1.0
+LAG_MS: Final = 50.0
+SPREAD: Final = 0.05
+"""Share by which descriptors and tasks may differ between the first and the last third: hosts come and go."""
+SLACK: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The process at one moment."""
+
+    at_s: float
+    pages: int
+    resident: int
+    urls: int
+    """Known ones."""
+    known: int
+    """Their bytes."""
+    files: int
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Soaked:
+    """What a soak measured."""
+
+    samples: list[Sample]
+    lags_ms: list[float]
+
+    @property
+    def warm(self) -> list[Sample]:
+        start = self.samples[-1].at_s * WARM_UP
+        return [sample for sample in self.samples if sample.at_s >= start]
+
+
+class Known(Seen):
+    """The set of known URLs; the last one made can be looked at."""
+
+    last: Known
+
+    def __init__(self, fingerprints: Iterable[int] = ()) -> None:
+        super().__init__(chain(range(1 << 63, (1 << 63) + KNOWN), fingerprints))
+        Known.last = self
+
+    @property
+    def size(self) -> int:
+        """Bytes of the table and its entries."""
+        return sys.getsizeof(self.known) + len(self) * KNOWN_BYTES
+
+
+def run(scale: float = 1.0) -> list[Figure]:
+    """Soak in a process of its own, half an hour at scale 1, and return what it came to."""
+    seconds = SECONDS * scale
+    command = [sys.executable, "-m", "bench.torture.soak", "--seconds", str(seconds)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=seconds + 120.0)
+    told = json.loads(done.stdout)
+    return figures(Soaked([Sample(**sample) for sample in told["samples"]], told["lags_ms"]))
+
+
+def figures(soaked: Soaked) -> list[Figure]:
+    """Judge a soak."""
+    warm, last = soaked.warm, soaked.samples[-1]
+    slope = linear_regression([s.pages for s in warm], [s.resident - s.known for s in warm]).slope / 10
+    lag = quantiles(soaked.lags_ms, n=100)[-1]
+    each = last.known / last.urls
+    grown = f"{slope:+.2f} MB, over {last.pages - warm[0].pages:,} pages at {last.resident / 1e6:.0f} MB"
+    is_flat = slope < SLOPE_MB
+    return [
+        Figure("growth a 100,000 pages beside known URLs", grown, f"under {SLOPE_MB:.0f} MB", is_flat, COMMAND),
+        Figure("bytes of a known URL", f"{each:.0f}, of {last.urls:,}", "under 130", each < 130, COMMAND),
+        _flat("open files", [sample.files for sample in warm]),
+        _flat("tasks", [sample.tasks for sample in warm]),
+        Figure("the loop is late, p99", f"{lag:.1f} ms", f"under {LAG_MS:.0f} ms", lag < LAG_MS, COMMAND),
+    ]
+
+
+def _flat(name: str, counts: Sequence[int]) -> Figure:
+    third = max(1, len(counts) // 3)
+    early, late = median(counts[:third]), median(counts[-third:])
+    value = f"{early:.0f} early, {late:.0f} late, {max(counts)} at most"
+    return Figure(name, value, "late as early", late <= early * (1 + SPREAD) + SLACK, COMMAND)
+
+
+async def soak(seconds: float, folder: Path) -> Soaked:
+    """Crawl the endless web for so long, in this process."""
+    async with _endless(seconds + 60.0) as port:
+        settings = _settings(port, seconds, folder)
+        crawl = Crawl(settings, resolve_seeds(settings.crawl.seeds))
+        lags: list[float] = []
+        samples: list[Sample] = []
+        watching = [asyncio.ensure_future(_look(crawl, samples)), asyncio.ensure_future(_listen(lags))]
+        try:
+            with patch("crawler.supervisor.Seen", Known):
+                await crawl.run()
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
+    return Soaked(samples, lags[int(len(lags) * WARM_UP) :])
+
+
+async def _look(crawl: Crawl, samples: list[Sample]) -> None:
+    started = time.monotonic()
+    while True:
+        await asyncio.sleep(SAMPLE_S)
+        snapshot = crawl.snapshot()
+        if snapshot is not None and snapshot.pages:
+            at_s, tasks = time.monotonic() - started, len(asyncio.all_tasks())
+            known = Known.last
+            samples.append(Sample(at_s, snapshot.attempts, _resident(), len(known), known.size, _files(), tasks))
+
+
+async def _listen(lags: list[float]) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + TICK_S
+        await asyncio.sleep(TICK_S)
+        lags.append(max(0.0, loop.time() - due) * 1000.0)
+
+
+def _files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _settings(port: int, seconds: float, folder: Path) -> Settings:
+    given: dict[str, Any] = {
+        "crawl": {
+            "seeds": [f"http://{host(number)}/" for number in range(HOSTS)],
+            "data_dir": folder,
+            "max_time": seconds,
+        },
+        "scope": {"follow": "any", "include": ["*.endless.test/*"]},
+        "politeness": {"delay": DELAY_S, "delay_per_ip": 0.0, "connections_per_ip": 1000},
+        "fetch": {"retries": 1, "retry_wait": 2.0},
+        "network": {"hosts": {"*.endless.test": f"127.0.0.1:{port}"}, "allow_addresses": ["127.0.0.0/8"]},
+    }
+    return Settings.model_validate(given)
+
+
+@asynccontextmanager
+async def _endless(max_s: float) -> AsyncIterator[int]:
+    """Serve the endless web and yield its port."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.torture.endless", "--max-seconds", str(max_s)),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        yield int((await process.stdout.readline()).rpartition(b":")[2])
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def main() -> None:
+    """Soak in full and print the table; with --seconds, soak in this very process and print what was measured."""
+    parser = argparse.ArgumentParser(prog="python -m bench.torture.soak", description=__doc__)
+    parser.add_argument("--seconds", type=float, help="soak here for so long and print the samples as JSON")
+    options = parser.parse_args()
+    if options.seconds is None:
+        print(table(run()))
+        return
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory(prefix="linkmill-soak-") as folder, collecting_seldom():
+        print(json.dumps(asdict(uvloop.run(soak(options.seconds, Path(folder))))))
+
+
+if __name__ == "__main__":
+    main()
