@@ -37,7 +37,8 @@ def page(number: int, own: int) -> bytes:
     """Return page `number` of a host."""
     near = [own + step for step in range(-AHEAD, AHEAD + 1) if own + step >= 0]
     links = [f"/{n}" for n in near] + [f"http://{host(number + step)}/" for step in (1, 7, 49)]
-    links += [f"/{own}/{leaf}" for leaf in range(LEAVES)] if own % LEAVES_EVERY == LEAVES_EVERY - 1 else []
+    # Hosts go on at the same pace: each has its leaves in its own turn, so that what is queued is much the same always.
+    links += [f"/{own}/{leaf}" for leaf in range(LEAVES)] if (own + number) % LEAVES_EVERY == 0 else []
     links.append(f"http://out{own}.elsewhere.test/{number}")
     body = "".join(f'<li><a href="{href}">page {href}</a>\n' for href in links).encode()
     return b"<!doctype html><html><head><title>Page %d</title></head><body>\n" % own + TEXT + b"<ul>" + body + TEXT
