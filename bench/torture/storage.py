@@ -39,6 +39,8 @@ FREE_KB: Final = (0, 150, 40, 200, 300, 400, 550, 700)
 HALF: Final = 0.5
 """From this scale on everything is tried, below it the quickest form."""
 LOCKED_S: Final = 60.0
+LINGERING_S: Final = 0.5
+"""Delay of a crawl that is to be met under way, however slow the machine is."""
 PAUSED_S: Final = 3.0
 STOP_S: Final = 10.0
 SLOW_HOSTS: Final = 8
@@ -69,6 +71,7 @@ class Scene:
 
     async def expect_equal(self) -> None:
         """Crawl on to the end and expect what an undisturbed crawl stores."""
+        write_config(self.home, self.web, self.data)
         ended = await crawled(self.home)
         self.expect(ended.code == 0, f"does not go on: {ended}")
         self.expect_stored()
@@ -206,7 +209,8 @@ async def nearly_full(scene: Scene) -> str:
 async def locked(scene: Scene) -> str:
     """Hold the database in another process for a minute."""
     held_s = max(3.0, LOCKED_S * scene.scale)
-    async with crawling(scene) as process:
+    write_config(scene.home, scene.web, scene.data)
+    async with crawling(scene, configured=True) as process:
         with closing(sqlite3.connect(scene.data / "crawl.db", isolation_level=None, timeout=30.0)) as other:
             other.execute("BEGIN IMMEDIATE")
             await asyncio.sleep(held_s)
@@ -292,7 +296,6 @@ async def _stop(scene: Scene, more: int, pages: bool = True) -> str:
     ended_urls = totals.done + totals.failed + totals.excluded
     scene.expect(ended_urls == len(stored.pages), f"{ended_urls} URLs ended, {len(stored.pages)} on record")
     scene.expect(totals.queued >= more, f"only {totals.queued} queued")
-    write_config(scene.home, scene.web, scene.data)
     if not more:
         await scene.expect_equal()
     return f"{took_s:.1f} s"
@@ -304,7 +307,7 @@ async def crawling(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Start a crawl and enter the block when it has stored its first pages, or only made its database."""
     if not configured:
-        write_config(scene.home, scene.web, scene.data)
+        write_config(scene.home, scene.web, scene.data, politeness={"delay": LINGERING_S})
     async with started(scene.home, "crawl", "--quiet", CONFIG) as process:
         wanted = "*.parquet" if pages else "crawl.db-wal"
         await until(lambda: process.returncode is not None or any(scene.data.rglob(wanted)))
