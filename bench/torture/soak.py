@@ -1,6 +1,6 @@
 """Half an hour on an endless web: what grows, and how long the loop is held up. `python -m bench.torture.soak`.
 
-A polite crawl of 200 hosts that never run out of pages, sampled every two seconds. One thing grows by design, the set
+A polite crawl of 200 hosts that never run out of pages, sampled every second. One thing grows by design, the set
 of known URLs (`crawler.seen`): its bytes are taken from each sample's resident size before the slope is drawn, and are
 a figure of their own. It begins with `KNOWN` URLs, as that of a resumed crawl, so that its table does not double
 meanwhile. All else has to be flat after the warm-up.
@@ -43,9 +43,11 @@ KNOWN: Final = 700_000
 """A table of two million places, which holds 1.2 million URLs."""
 KNOWN_BYTES: Final = 48
 """What Python's allocator takes for an int of 64 bits."""
-SAMPLE_S: Final = 2.0
-WARM_UP: Final = 0.25
-"""Share of the time until caches, pools and the C library's heap have their size."""
+SAMPLE_S: Final = 1.0
+WARM_UP_S: Final = 120.0
+"""Until caches, pools and the C library's heap have their size (measured: 90 s); of a shorter soak its first half."""
+COMMIT_S: Final = 1.0
+"""Between two commits: at the usual 5 s what waits for the next one comes and goes by 10 MB, and would drown a leak."""
 TICK_S: Final = 0.01
 """Between two looks at how late the loop is."""
 SLOPE_MB: Final = 1.0
@@ -82,7 +84,7 @@ class Soaked:
 
     @property
     def warm(self) -> list[Sample]:
-        start = self.samples[-1].at_s * WARM_UP
+        start = min(WARM_UP_S, self.samples[-1].at_s / 2)
         return [sample for sample in self.samples if sample.at_s >= start]
 
 
@@ -181,7 +183,7 @@ class Lags:
 
     def warm(self) -> tuple[list[float], list[float]]:
         """Return both after the warm-up, in milliseconds."""
-        start = int(self._taken * WARM_UP)
+        start = min(int(WARM_UP_S / TICK_S), self._taken // 2)
         return self._late_ms[start : self._taken].tolist(), self._own_ms[start : self._taken].tolist()
 
     async def listen(self) -> None:
@@ -211,6 +213,7 @@ def _settings(port: int, seconds: float, folder: Path) -> Settings:
         "scope": {"follow": "any", "include": ["*.endless.test/*"]},
         "politeness": {"delay": DELAY_S, "delay_per_ip": 0.0, "connections_per_ip": 1000},
         "fetch": {"retries": 1, "retry_wait": 2.0},
+        "storage": {"commit_interval": COMMIT_S},
         "network": {"hosts": {"*.endless.test": f"127.0.0.1:{port}"}, "allow_addresses": ["127.0.0.0/8"]},
     }
     return Settings.model_validate(given)
