@@ -133,6 +133,9 @@ class Frontier:
         """
         host = self._enter(record)
         record.parked = None
+        if self._manners.robots and record.crawl_delay_s is not None:  # holds until the stored robots.txt is read
+            host.courtesy.crawl_delay_s = min(record.crawl_delay_s, self._manners.max_crawl_delay_s)
+            host.gate.delay_s = host.courtesy.delay_s
         if record.next_at:
             longest = max(self._manners.max_retry_after_s, self._manners.max_crawl_delay_s, host.courtesy.delay_s)
             # Of a host that was visited tomorrow the wall clock has been set back since: the wait counts from then.

@@ -274,6 +274,23 @@ def test_restart_after_a_crash_keeps_the_delays_of_requests_that_left_no_record(
         assert after.sent[0][0] - started == pytest.approx(wait_s)
 
 
+def test_crawl_delay_outlives_a_start_that_never_asked_the_host() -> None:
+    first = Simulation(robots={"http://a.example": b"User-agent: *\nCrawl-delay: 7"})
+    first.add("http://a.example/")
+    first.run()
+    second = Simulation(now=first.now)
+    second.frontier.restore(first.frontier.host("a.example").snapshot(UTC_OFFSET), 0, second.now)
+    record = second.frontier.host("a.example").snapshot(UTC_OFFSET)
+    assert (record.crawl_delay_s, record.delay_s) == (7.0, 7.0)
+    third = Simulation(now=second.now + 1000.0)
+    third.frontier.after_crash(third.now)
+    third.frontier.restore(record, 0, third.now)
+    started = third.now
+    third.add("http://a.example/next")
+    third.run()
+    assert third.sent[0][0] - started == pytest.approx(7.0)
+
+
 def test_hosts_and_addresses_that_a_crash_left_unknown_wait_for_their_delay_too() -> None:
     web = Simulation(PolitenessSettings(delay=5.0, delay_per_ip=2.0))
     web.frontier.after_crash(web.now)
