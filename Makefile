@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench torture clean lock
+.PHONY: help run test check format compile bench torture clean lock
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -38,15 +38,19 @@ format: $(INSTALLED) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 
+compile: $(INSTALLED) ## Compile the crawler's core: a tenth less CPU a page (needs a C compiler; one or two minutes)
+	LINKMILL_COMPILE=1 $(BIN)/python setup.py --quiet build_ext --inplace
+
 bench: $(INSTALLED) ## Measure pages and links per CPU second on the virtual web
 	$(BIN)/python -m bench.crawl $(ARGS)
 
 torture: $(INSTALLED) ## Kill, starve and attack the crawler in full and print what holds (long)
 	$(BIN)/python -m bench.torture $(ARGS)
 
-clean: ## Remove the environment, caches and builds; crawled data stays
+clean: ## Remove the environment, caches, builds and compiled modules; crawled data stays
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find bench config crawler storage tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find crawler storage -name '*.so' -type f -exec rm -f {} +
 
 lock: $(INSTALLED) ## Resolve the newest dependencies into the two lock files
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"

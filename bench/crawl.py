@@ -22,6 +22,7 @@ import uvloop
 from bench.vweb.process import ROOT, Running, serve
 from bench.vweb.spec import NO_FAULTS, WebSpec
 from config import Settings, load
+from crawler import url
 from crawler.memory import collecting_seldom, keep_freed_memory
 from crawler.supervisor import Crawl, resolve_seeds
 
@@ -29,6 +30,8 @@ CONFIG: Final = ROOT / "config" / "bench.toml"
 HOSTS: Final = 100
 PAGES: Final = {4: 20_000, 40: 10_000, 130: 5_000}
 """Pages crawled by profile: about ten CPU seconds each."""
+COMPILED: Final = Path(url.__file__).suffix != ".py"
+"""Whether `make compile` has been at work."""
 
 
 def settings_for(hosts: dict[str, str], seeds: list[str], data_dir: Path, concurrency: int | None) -> Settings:
@@ -73,7 +76,7 @@ async def measure(spec: WebSpec, concurrency: int | None) -> dict[str, Any]:
             raise SystemExit(f"the crawl of profile {spec.profile} ended with {process.returncode}")
         figures: dict[str, Any] = json.loads(output)
         figures["disk_bytes"] = _size(Path(folder))
-    return {"profile": spec.profile, "gzip": spec.gzip, **figures}
+    return {"profile": spec.profile, "gzip": spec.gzip, "compiled": COMPILED, **figures}
 
 
 def _size(folder: Path) -> int:
@@ -86,6 +89,7 @@ def _order(web: Running, data_dir: Path, concurrency: int | None) -> str:
 
 def show(rows: list[dict[str, Any]]) -> None:
     """Print the figures as a table."""
+    print(f"Python {sys.version.split()[0]}, the crawler's core {'compiled' if COMPILED else 'interpreted'}")
     heads = ("profile", "pages", "links/page", "KB/page", "CPU s", "pages/CPU s", "links/CPU s", "RSS MiB", "B/link")
     print("  ".join(f"{head:>11}" for head in heads))
     for row in rows:

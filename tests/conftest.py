@@ -10,6 +10,8 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.compiled import outdated
+
 DOC_TREES: Final = {
     "sqlite3-doc": Path("/usr/share/doc/sqlite3"),
     "postgresql-doc-15": Path("/usr/share/doc/postgresql-doc-15/html"),
@@ -22,6 +24,12 @@ settings.register_profile(
     "linkmill", deadline=None, derandomize=bool(os.environ.get("CI")), suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("linkmill")
+
+
+def pytest_sessionstart() -> None:
+    """Refuse to test what is not what the source says."""
+    if changed := sorted(outdated()):
+        pytest.exit(f"changed since it was compiled: {', '.join(changed)}; `make compile` or `make clean`", 4)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from crawler.scope import FOLLOWED_KINDS, Budget, Scope
 from crawler.seen import Seen
 from crawler.url import fingerprint, host_of
 from storage.records import Kind, LinkRow, QueueRow, Rel, Via
+from tests.compiled import interpreted
 from tests.store_rows import LINK
 
 NOW = 100.0
@@ -126,6 +127,7 @@ def test_budgets_are_used_up_by_admitted_links_alone() -> None:
     }
 
 
+@interpreted
 def test_places_of_traps_are_named_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "TRAPS_NAMED", 2)
     gate = Gate(max_pages_per_part=1)

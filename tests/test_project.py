@@ -79,6 +79,7 @@ def test_make_help_lists_every_target() -> None:
         "check",
         "format",
         "bench",
+        "compile",
         "clean",
         "lock",
         "torture",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bench.torture.fuzz import by_ada
 from crawler import url
 from crawler.url import URL_BYTES_MAX, Domains, Refusal, Resolver, Target, domains_of, normalise
+from tests.compiled import interpreted
 from tests.vectors import load
 
 PAGE = "https://www.example.org/a/b/page.html?x=1"
@@ -201,6 +202,7 @@ def test_host_has_two_registered_domains(host: str, domain: str, private: str) -
     assert domains_of(host) is domains_of(host)
 
 
+@interpreted
 def test_remembered_hosts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(url, "HOSTS_REMEMBERED", 3)
     url._domains.clear()

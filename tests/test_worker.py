@@ -19,6 +19,7 @@ from storage.errors import DatabaseBusy, DiskFull
 from storage.records import Failure
 from storage.sqlite import CrawlStore
 from storage.status import read_status
+from tests.compiled import interpreted
 from tests.crawling import HTML, Stored, crawl, moved, page, serving, settings_at
 from tests.servers import Exchange, response, serve
 
@@ -252,6 +253,7 @@ async def test_first_reason_to_stop_counts(tmp_path: Path) -> None:
     assert report.reason == "first"
 
 
+@interpreted
 async def test_page_that_breaks_the_crawler_is_not_swallowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def break_down(*_: Any) -> None:
         raise ZeroDivisionError("a bug")

@@ -1,0 +1,52 @@
+"""Compiles the crawler's core with mypyc where LINKMILL_COMPILE is set; pyproject.toml says everything else.
+
+Rule: what is compiled is the source itself, and it does the same; without a C compiler nothing is lost but speed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from setuptools import setup
+
+COMPILED: Final = [
+    "crawler/addressgate.py",
+    "crawler/admission.py",
+    "crawler/charset.py",
+    "crawler/encodings.py",
+    "crawler/extract",
+    "crawler/frontier.py",
+    "crawler/guard.py",
+    "crawler/headers.py",
+    "crawler/hostqueue.py",
+    "crawler/jobs.py",
+    "crawler/outcome.py",
+    "crawler/pages.py",
+    "crawler/politeness.py",
+    "crawler/refill.py",
+    "crawler/robots.py",
+    "crawler/robots_policy.py",
+    "crawler/robots_rules.py",
+    "crawler/scope.py",
+    "crawler/seen.py",
+    "crawler/settling.py",
+    "crawler/stats.py",
+    "crawler/traps.py",
+    "crawler/url.py",
+    "storage/records.py",
+]
+"""What every page passes through, and what those modules share. No async shell: awaiting gains nothing."""
+
+
+def _extensions() -> list[Any]:
+    if not os.environ.get("LINKMILL_COMPILE"):
+        return []
+    from mypyc.build import mypycify
+
+    # The name of the group keeps the library that the modules share inside the package.
+    level = os.environ.get("LINKMILL_COMPILE_LEVEL", "2")
+    return mypycify(COMPILED, opt_level=level, debug_level="0", group_name="crawler.compiled")
+
+
+setup(ext_modules=_extensions())
