@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check format compile bench torture clean lock
+.PHONY: help run test check format compile bench torture audit clean lock
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -46,6 +46,10 @@ bench: $(INSTALLED) ## Measure pages and links per CPU second on the virtual web
 
 torture: $(INSTALLED) ## Kill, starve and attack the crawler in full and print what holds (long)
 	$(BIN)/python -m bench.torture $(ARGS)
+
+audit: $(INSTALLED) ## Look the locked dependencies up in the advisory database (needs the network)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip-audit>=2.9"
+	$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip --strict
 
 clean: ## Remove the environment, caches, builds and compiled modules; crawled data stays
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

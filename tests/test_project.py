@@ -73,6 +73,7 @@ def test_every_folder_of_modules_is_a_package() -> None:
 def test_make_help_lists_every_target() -> None:
     shown = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert set(re.findall(r"make (\w+)", shown)) == {
+        "audit",
         "help",
         "run",
         "test",
