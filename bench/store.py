@@ -116,7 +116,11 @@ async def measure_queue(store: CrawlStore) -> None:
     adds, ends = [], []
     for turn in range(ROUNDS):
         rows = queue_rows(turn * ADDED)
-        adds.append(await _commit(store, Batch(added=rows, hosts=hosts, seen=[row.seq for row in rows])))
+        adds.append(
+            await _commit(
+                store, Batch(added=rows, hosts=hosts, seen=[row.seq for row in rows], seen_shards=[0] * len(rows))
+            )
+        )
     for turn in range(ROUNDS - 1):
         gone = [(row.host_id, row.seq) for row in queue_rows(turn * ADDED)]
         ends.append(await _commit(store, Batch(finished=gone, hosts=hosts)))

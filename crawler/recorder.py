@@ -38,6 +38,10 @@ class Recorder:
         self._stats = stats
         self._batch = Batch()
         self._touched: dict[int, HostQueue] = {}
+        self._seen_at: list[int] = []
+        """The host of each fingerprint of the batch."""
+        self._counted = stats.counters.copy()
+        """What the store knows of the counters."""
         self._due = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -53,10 +57,11 @@ class Recorder:
         self._mind_room()
 
     def queue(self, row: QueueRow, fingerprint: int | None = None) -> None:
-        """Add a row to the queue; with its fingerprint when the URL is new to the crawl."""
+        """Add a row to the queue; with its fingerprint when the URL is new, its host being touched too."""
         self._batch.added.append(row)
         if fingerprint is not None:
             self._batch.seen.append(fingerprint)
+            self._seen_at.append(row.host_id)
 
     def finish(self, request: Request) -> None:
         """Take a request's row out of the queue."""
@@ -114,6 +119,13 @@ class Recorder:
         batch, self._batch = self._batch, Batch()
         offset = utc_offset()
         batch.hosts = {host_id: host.snapshot(offset) for host_id, host in self._touched.items()}
+        batch.seen_shards = [batch.hosts[host_id].shard for host_id in self._seen_at]
         self._touched.clear()
-        batch.counters = dict(self._stats.counters)
+        self._seen_at.clear()
+        batch.counters = self._newly_counted()
         return batch
+
+    def _newly_counted(self) -> dict[str, int]:
+        before, counters = self._counted, self._stats.counters
+        self._counted = counters.copy()
+        return {reason: count - before[reason] for reason, count in counters.items() if count != before[reason]}

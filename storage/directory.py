@@ -86,10 +86,11 @@ def free_bytes(directory: DataDirectory) -> int:
 
 
 @contextmanager
-def locked(directory: DataDirectory) -> Iterator[None]:
+def locked(directory: DataDirectory) -> Iterator[int]:
     """Create the directory where it is missing and hold its lock; raise DataDirectoryBusy when another crawl does.
 
-    The lock goes with the process: nothing has to be cleaned up after `kill -9`.
+    The lock goes with the open file that is yielded, so with the last process that has it: nothing has to be cleaned up
+    after `kill -9`.
     """
     with translated(directory.root):
         make_folder(directory.root)
@@ -97,7 +98,7 @@ def locked(directory: DataDirectory) -> Iterator[None]:
     try:
         with translated(directory.lock_file):
             _take(handle, directory)
-        yield
+        yield handle
     finally:
         os.close(handle)
 

@@ -67,5 +67,13 @@ class DatabaseBusy(StorageError):
     """Another process holds the database for too long; end it and try again."""
 
 
+class LeaseHeld(StorageError):
+    """Another worker holds these shards; they are free once it has ended or its lease has run out."""
+
+
+class LeaseLost(StorageError):
+    """Another worker has taken over the shards of this one, which ends; nothing of its last batch was stored."""
+
+
 class DataCorrupt(StorageError):
     """Stored data is damaged; restore it from a copy, or set a new crawl.data_dir."""

@@ -355,6 +355,18 @@ class RobotsRow(NamedTuple):
     expires_at: float
 
 
+class OfferRow(NamedTuple):
+    """A discovered URL on its way to the worker that owns its shard."""
+
+    shard: int
+    url: str
+    host: str
+    depth: int
+    via: int
+    hops: int
+    discovered_from: int | None
+
+
 @dataclass(slots=True)
 class Batch:
     """Everything that becomes visible in one transaction. `finished` are keys of the queue: (host_id, seq)."""
@@ -368,5 +380,11 @@ class Batch:
     robots: dict[str, RobotsRow] = field(default_factory=dict)
     seen: list[int] = field(default_factory=list)
     """Fingerprints (xxh3_64) of the URLs in `added` that are new to the crawl."""
+    seen_shards: list[int] = field(default_factory=list)
+    """The shard of each of them."""
     counters: dict[str, int] = field(default_factory=dict)
-    """Totals of the run so far by reason."""
+    """What was counted since the last batch, by reason."""
+    offers: list[OfferRow] = field(default_factory=list)
+    """URLs found here that belong to other workers."""
+    taken: list[tuple[int, str]] = field(default_factory=list)
+    """Offers that were judged, by shard and URL: with this batch they are gone."""

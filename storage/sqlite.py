@@ -19,7 +19,6 @@ from time import monotonic
 from typing import Any, Final, TypeVar, cast
 
 import aiosqlite
-import numpy as np
 from tenacity import (
     RetryCallState,
     retry,
@@ -28,15 +27,16 @@ from tenacity import (
     wait_fixed,
     wait_random_exponential,
 )
-from xxhash import xxh3_128_digest
 
 from storage import statements
 from storage.directory import DataDirectory, locked, prepare_database, remove_orphans
 from storage.errors import DatabaseBusy, DataCorrupt, DataGone, DiskFault
 from storage.faults import translated
+from storage.leases import ALL, Lease
 from storage.records import Batch, HostRow, QueueRow, RobotsRow
 from storage.rowsum import row_sum
 from storage.runs import EXHAUSTED, REPLACED, RunInfo, Totals
+from storage.seenchunks import Chunk, Fingerprints, joined
 from storage.segments import SegmentFile, SegmentWriter, is_intact
 
 SQL: Final = statements.load("storage.sql", "crawl")
@@ -53,7 +53,6 @@ COMMIT_TRIES: Final = 3
 
 HOST_VALUES: Final[Callable[[HostRow], tuple[object, ...]]] = attrgetter(*(f.name for f in fields(HostRow)))
 
-Fingerprints = np.ndarray[tuple[int], np.dtype[np.uint64]]
 Row = tuple[Any, ...]
 T = TypeVar("T")
 
@@ -71,7 +70,7 @@ _while_locked: Final = retry(
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class Prepared:
     """A batch whose segments are on disk and whose transaction may or may not have been applied."""
 
     batch: Batch
@@ -91,12 +90,16 @@ class CrawlStore:
         """Another process holds the database, and the crawl waits for it."""
         self.patient_until = math.inf
         """On the monotonic clock: when to give up on a database that another process holds; a stop brings it near."""
+        self.lease = Lease()
+        """What of the crawl is read here; all of it while nobody shares it."""
+        self.lock = -1
+        """The open file that holds the directory's lock; a process that inherits it holds it too."""
         self._database = database
         self._file = _identity(directory.database)
         self._writer = writer
         self._run = 0
         self._last_batch = 0
-        self._unsettled: _Prepared | None = None
+        self._unsettled: Prepared | None = None
         self._commit_turn = asyncio.Lock()
         # Reads take turns with transactions: on one connection they would see rows that may yet be rolled back.
         self._database_turn = asyncio.Lock()
@@ -107,10 +110,11 @@ class CrawlStore:
     async def open(cls, data_dir: Path, *, compression_level: int) -> AsyncIterator[CrawlStore]:
         """Lock, create or check the data directory, remove orphans, and open its store; closed at the end."""
         directory = DataDirectory(data_dir)
-        with locked(directory):
+        with locked(directory) as lock:
             await asyncio.to_thread(prepare_database, directory)
-            database = await _connect(directory)
+            database = await connect(directory)
             store = cls(directory, database, SegmentWriter(directory, compression_level))
+            store.lock = lock
             try:
                 await store._recover()
                 yield store
@@ -146,7 +150,7 @@ class CrawlStore:
 
     async def _replace(self, run: int, now: float) -> None:
         await self._database.execute(SQL["replace_run"], {"run": run, "reason": REPLACED, "now": now})
-        for name in ("clear_queue", "clear_seen", "clear_robots"):
+        for name in ("clear_queue", "clear_seen", "clear_robots", "clear_offers"):
             await self._database.execute(SQL[name])
 
     async def end_run(self, run: int, reason: str, now: float) -> None:
@@ -174,7 +178,7 @@ class CrawlStore:
             self._last_batch = self._unsettled.number
             self._unsettled = None
 
-    async def _prepare(self, batch: Batch) -> _Prepared:
+    async def _prepare(self, batch: Batch) -> Prepared:
         if self._unsettled is not None:
             assert self._unsettled.batch is batch, "the batch whose commit failed comes first"
             return self._unsettled
@@ -183,7 +187,7 @@ class CrawlStore:
             if _identity(self.directory.database) != self._file:  # SQLite would go on writing to what nobody will find
                 raise DataGone(self.directory.database)
             files = await asyncio.to_thread(self._writer.write, self._run, number, batch.pages, batch.links)
-        return _Prepared(batch, number, files)
+        return Prepared(batch, number, files)
 
     @retry(
         retry=retry_if_exception_type(DiskFault),
@@ -191,7 +195,7 @@ class CrawlStore:
         stop=stop_after_attempt(COMMIT_TRIES),
         reraise=True,
     )
-    async def _settle(self, prepared: _Prepared, now: float) -> None:
+    async def _settle(self, prepared: Prepared, now: float) -> None:
         try:
             async with self._transaction():
                 if not await self._number("batch_applied", prepared.number):
@@ -202,24 +206,23 @@ class CrawlStore:
                     raise DataCorrupt(self.directory.database, damage) from error
             raise
 
-    async def _apply(self, prepared: _Prepared, now: float) -> None:
+    async def _apply(self, prepared: Prepared, now: float) -> None:
         batch, number, run = prepared.batch, prepared.number, self._run
         await self._database.execute(SQL["insert_batch"], (number, run, now))
         await self._move_queue(batch)
-        await self._many("upsert_host", [(run, *_summed(HOST_VALUES(host))) for host in batch.hosts.values()])
-        await self._many("upsert_robots", batch.robots.values(), _summed)
-        await self._many("upsert_counter", [(run, reason, count) for reason, count in batch.counters.items()])
+        await self._many("upsert_host", [(run, *summed(HOST_VALUES(host))) for host in batch.hosts.values()])
+        await self._many("upsert_robots", batch.robots.values(), summed)
+        await self._many("add_counter", [(run, reason, count) for reason, count in batch.counters.items()])
         await self._many("insert_segment", [_segment_row(file, number, run, now) for file in prepared.files])
         if batch.seen:
-            chunk = np.array(batch.seen, dtype="<u8").tobytes()
-            await self._database.execute(SQL["insert_seen"], (len(batch.seen), chunk, xxh3_128_digest(chunk)))
+            await self._database.execute(SQL["insert_seen"], Chunk.of(batch.seen, batch.seen_shards))
 
     async def _move_queue(self, batch: Batch) -> None:
         gone = set(batch.finished)
         added: list[QueueRow] = batch.added
         if gone and added:  # found and finished between two commits: never written
             added = [row for row in added if row[:2] not in gone]
-        await self._many("insert_queue", added, _summed)
+        await self._many("insert_queue", added, summed)
         await self._many("delete_queue", batch.finished)
         if batch.added:
             await self._database.execute(SQL["raise_seq"], (max(row.seq for row in batch.added), self._run))
@@ -233,23 +236,29 @@ class CrawlStore:
         return [QueueRow._make(row) for row in self._as_written(await self._read("refill", host_id, after_seq, limit))]
 
     async def load_hosts(self) -> list[HostRow]:
-        """Return all hosts of the run, by id; DataCorrupt when one has changed since it was written."""
-        return [HostRow(*row) for row in self._as_written(await self._read("hosts", self._run))]
+        """Return the run's hosts in the lease's shards, by id; DataCorrupt when one has changed since it was written."""
+        return [HostRow(*row) for row in self._as_written(await self._read("hosts", self._run, *self.lease.shards))]
 
     async def queued_counts(self) -> dict[int, int]:
-        """Return the number of queued URLs by host_id; hosts without any are left out."""
-        return dict(await self._read("queued_counts"))
+        """Return the number of queued URLs by host_id in the shards of the lease; hosts without any are left out."""
+        if self.lease.shards == ALL:
+            return dict(await self._read("queued_counts"))
+        return dict(await self._read("queued_counts_of_shards", self._run, *self.lease.shards))
 
     async def load_seen(self) -> Fingerprints:
-        """Return the fingerprints of all URLs discovered by the run; DataCorrupt when a chunk is not as written."""
-        chunks = await self._read("seen")
-        if any(8 * count != len(chunk) or xxh3_128_digest(chunk) != checksum for count, chunk, checksum in chunks):
+        """Return the fingerprints of the URLs discovered in the lease's shards; DataCorrupt for a changed chunk."""
+        chunks = [Chunk._make(row) for row in await self._read("seen")]
+        if not all(chunk.is_intact for chunk in chunks):
             raise DataCorrupt(self.directory.database, "a chunk of seen URLs has changed")
-        return np.frombuffer(b"".join(chunk for _, chunk, _ in chunks), dtype="<u8").astype(np.uint64)
+        return joined(chunks, self.lease.shards)
 
     async def load_robots(self) -> list[RobotsRow]:
-        """Return the stored robots.txt answers, by origin; DataCorrupt when one has changed since it was written."""
-        return [RobotsRow._make(row) for row in self._as_written(await self._read("robots"))]
+        """Return the robots.txt answers of the lease's shards, by origin; DataCorrupt when one has changed."""
+        if self.lease.shards == ALL:
+            rows = await self._read("robots")
+        else:
+            rows = await self._read("robots_of_shards", self._run, *self.lease.shards)
+        return [RobotsRow._make(row) for row in self._as_written(rows)]
 
     async def load_counters(self, run: int) -> dict[str, int]:
         """Return the counts of a run by reason."""
@@ -343,11 +352,13 @@ class CrawlStore:
             raise
         self.locked = False
 
-    async def _many(self, name: str, rows: Collection[Row], values_of: Callable[[Row], Row] = tuple) -> None:
+    async def _many(
+        self, name: str, rows: Collection[Row], values_of: Callable[[Row], Row] = tuple, source: Mapping[str, str] = SQL
+    ) -> None:
         # Thousands of rows a call: awaiting them one by one costs 25 times as much. As plain tuples, because sqlite3
         # binds those without asking for each value: 2.1 us a queue row against 2.9 for named tuples.
         if rows:
-            await self._database.executemany(SQL[name], map(values_of, rows))
+            await self._database.executemany(source[name], map(values_of, rows))
 
     async def _rows(self, name: str, *values: object, source: Mapping[str, str] = SQL) -> list[Row]:
         return cast("list[Row]", await self._database.execute_fetchall(source[name], values))
@@ -362,7 +373,7 @@ class CrawlStore:
                 return await self._rows(name, *values, source=source)
 
 
-async def _connect(directory: DataDirectory) -> aiosqlite.Connection:
+async def connect(directory: DataDirectory) -> aiosqlite.Connection:
     with translated(directory.database):
         database = await aiosqlite.connect(directory.database, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
@@ -378,7 +389,7 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _summed(row: Row) -> Row:
+def summed(row: Row) -> Row:
     return (*row, row_sum(row))
 
 

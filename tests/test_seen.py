@@ -45,7 +45,7 @@ async def test_fingerprints_come_back_from_the_store(tmp_path: Path, chunks: int
     async with CrawlStore.open(tmp_path, compression_level=1) as store:
         await store.start_run("test", "{}", fresh=False, now=1.0)
         for chunk in range(chunks):
-            await store.commit(Batch(seen=marks[chunk::chunks]), 1.0)
+            await store.commit(Batch(seen=marks[chunk::chunks], seen_shards=[0] * len(marks[chunk::chunks])), 1.0)
         seen = Seen(await store.load_seen())
     assert not any(seen.add(mark) for mark in marks)
     assert seen.add(fingerprint("http://a.example/30"))

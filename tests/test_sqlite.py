@@ -54,6 +54,7 @@ async def test_batch_comes_back_as_it_was_committed(tmp_path: Path, store: Crawl
         hosts={1: host(1), 2: full},
         robots={"x": robots(2, status=None, body=b"\0\xff")},
         seen=[0, 2**64 - 1, 7],
+        seen_shards=[0, 4095, 1],
         counters={"scope": 3, "robots": 1},
     )
     await store.commit(batch, NOW)
@@ -200,7 +201,7 @@ async def test_fresh_run_forgets_urls_but_not_manners_or_segments(tmp_path: Path
     learnt = {"ip": "127.0.0.1", "crawl_delay_s": 4.0, "delay_s": 4.0, "penalty_s": 8.0, "next_at": NOW + 30}
     visits = {"first_visit": NOW, "last_visit": NOW}
     batch = fetched(1, 1)
-    batch.added, batch.seen, batch.counters = [queued(1, 1)], [5], {"scope": 1}
+    batch.added, batch.seen, batch.seen_shards, batch.counters = [queued(1, 1)], [5], [1], {"scope": 1}
     batch.robots = {"x": robots(1)}
     batch.hosts = {1: host(1, discovered=2, done=1, failures=3, parked="dns", bytes=9, **learnt, **visits)}
     await store.commit(batch, NOW)

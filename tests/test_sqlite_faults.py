@@ -267,7 +267,7 @@ async def test_full_disk_while_a_segment_is_written_is_named(
 
 
 async def test_cut_chunk_of_seen_urls_is_damage(tmp_path: Path, store: CrawlStore) -> None:
-    await store.commit(Batch(seen=[1, 2]), NOW)
+    await store.commit(Batch(seen=[1, 2], seen_shards=[0, 0]), NOW)
     with closing(sqlite3.connect(tmp_path / "crawl.db")) as database:
         database.execute("UPDATE seen_chunks SET fingerprints = x'00'")
         database.commit()

@@ -35,7 +35,7 @@ class Model:
     seq: int = 0
 
     def batch(self, finds: list[int], ends: list[tuple[int, str]], fingerprints: list[int]) -> Batch:
-        batch = Batch(seen=fingerprints)
+        batch = Batch(seen=fingerprints, seen_shards=[7] * len(fingerprints))
         for host_id in finds:
             self.seq += 1
             row = queued(host_id, self.seq)

@@ -62,6 +62,7 @@ def _batches(urls: int, hosts: int, now: float) -> Iterator[Batch]:
             url = f"http://{host_name(seq % hosts)}/some/where/page-{seq}.html"
             batch.added.append(QueueRow(seq % hosts, seq, url, 2, 1, 1 << 40, now, 0, 0, 0.0))
             batch.seen.append(fingerprint(url))
+            batch.seen_shards.append(0)
         yield batch
 
 

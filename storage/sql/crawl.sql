@@ -52,6 +52,9 @@ DELETE FROM seen_chunks;
 -- name: clear_robots
 DELETE FROM robots;
 
+-- name: clear_offers
+DELETE FROM offers;
+
 -- name: batch_applied
 SELECT count(*) FROM batches WHERE batch = ?;
 
@@ -109,10 +112,11 @@ INSERT OR REPLACE INTO robots (origin, host_id, verdict, status, body, fetched_a
 VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_seen
-INSERT INTO seen_chunks (count, fingerprints, checksum) VALUES (?, ?, ?);
+INSERT INTO seen_chunks (count, fingerprints, shards, checksum) VALUES (?, ?, ?, ?);
 
--- name: upsert_counter
-INSERT OR REPLACE INTO counters (run, reason, count) VALUES (?, ?, ?);
+-- name: add_counter
+INSERT INTO counters (run, reason, count) VALUES (?, ?, ?)
+ON CONFLICT (run, reason) DO UPDATE SET count = count + excluded.count;
 
 -- name: insert_segment
 INSERT INTO segments (
@@ -133,19 +137,28 @@ SELECT
     discovered, done, failed, excluded, pages_ok, pages_failed, pages_denied, bytes,
     ip, robots_status, robots_at, crawl_delay_s, delay_s, penalty_s, failures, next_at, parked, first_visit, last_visit,
     row_sum
-FROM hosts WHERE run = ? ORDER BY host_id;
+FROM hosts WHERE run = ? AND shard BETWEEN ? AND ? ORDER BY host_id;
 
 -- name: queued_counts
 SELECT host_id, count(*) FROM queue GROUP BY host_id;
+
+-- name: queued_counts_of_shards
+SELECT q.host_id, count(*) FROM hosts AS h JOIN queue AS q ON q.host_id = h.host_id
+WHERE h.run = ? AND h.shard BETWEEN ? AND ? GROUP BY q.host_id;
 
 -- name: stray_hosts
 SELECT DISTINCT host_id FROM queue WHERE host_id NOT IN (SELECT host_id FROM hosts WHERE run = ?);
 
 -- name: seen
-SELECT count, fingerprints, checksum FROM seen_chunks ORDER BY id;
+SELECT count, fingerprints, shards, checksum FROM seen_chunks ORDER BY id;
 
 -- name: robots
 SELECT origin, host_id, verdict, status, body, fetched_at, expires_at, row_sum FROM robots ORDER BY origin;
+
+-- name: robots_of_shards
+SELECT r.origin, r.host_id, r.verdict, r.status, r.body, r.fetched_at, r.expires_at, r.row_sum
+FROM hosts AS h JOIN robots AS r ON r.host_id = h.host_id
+WHERE h.run = ? AND h.shard BETWEEN ? AND ? ORDER BY r.origin;
 
 -- name: last_seq
 SELECT coalesce(max(last_seq), 0) FROM runs WHERE run = ?;

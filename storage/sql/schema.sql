@@ -80,8 +80,34 @@ CREATE TABLE seen_chunks (
     id INTEGER PRIMARY KEY,
     count INTEGER NOT NULL,
     fingerprints BLOB NOT NULL,        -- unsigned 64-bit integers, little-endian
-    checksum BLOB NOT NULL             -- xxh3_128 of the fingerprints
+    shards BLOB NOT NULL,              -- of each of them, unsigned 16-bit integers, little-endian
+    checksum BLOB NOT NULL             -- xxh3_128 of the fingerprints and the shards
 ) STRICT;
+
+-- Who may crawl which shards; without a row the holder of the directory's lock crawls all of them.
+CREATE TABLE leases (
+    first_shard INTEGER PRIMARY KEY,
+    last_shard INTEGER NOT NULL,
+    owner TEXT,                        -- null while nobody holds it
+    epoch INTEGER NOT NULL,            -- counts its owners: a commit of an earlier one is refused
+    expires_at REAL NOT NULL,
+    unclean INTEGER NOT NULL,          -- its last owner ended without a last word
+    first_host_id INTEGER NOT NULL,    -- its owner numbers new hosts from here on,
+    host_id_step INTEGER NOT NULL      -- in steps that leave room for the other leases
+) STRICT;
+
+-- URLs found by a worker that does not own their shard, until the one that does has judged them.
+CREATE TABLE offers (
+    shard INTEGER NOT NULL,
+    url TEXT NOT NULL,
+    host TEXT NOT NULL,
+    depth INTEGER NOT NULL,
+    via INTEGER NOT NULL,
+    hops INTEGER NOT NULL,
+    discovered_from INTEGER,
+    row_sum INTEGER NOT NULL,          -- as in queue
+    PRIMARY KEY (shard, url)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE robots (
     origin TEXT PRIMARY KEY,

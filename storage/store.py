@@ -1,0 +1,52 @@
+"""What a worker needs of a store, whichever database is behind it.
+
+Rule: `tests/store_contract.py` is the meaning of these calls; a store is one when it passes.
+What the supervisor alone does (opening, runs, dividing shards) is each store's own.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from storage.leases import Lease, Shards
+from storage.records import Batch, HostRow, OfferRow, QueueRow, RobotsRow
+from storage.sqlite import Fingerprints
+
+
+class WorkerStore(Protocol):
+    """The memory of a crawl, as one of its workers sees it: only its own shards, by lease."""
+
+    lease: Lease
+
+    async def acquire(self, shards: Shards, owner: str, length_s: float, now: float) -> Lease:
+        """Take shards that nobody holds for `length_s`, and a new incarnation. Raises LeaseHeld."""
+
+    async def renew(self, now: float) -> None:
+        """Hold the lease for its length from now on. Raises LeaseLost."""
+
+    async def release(self) -> None:
+        """Give the lease back, so that its next owner need not wait."""
+
+    async def commit(self, batch: Batch, now: float) -> None:
+        """Make a batch visible and durable as a whole, and renew the lease. Raises LeaseLost, and nothing is stored."""
+
+    async def offers(self, limit: int) -> list[OfferRow]:
+        """Return up to `limit` offers that no committed batch of this worker has taken."""
+
+    async def refill(self, host_id: int, after_seq: int, limit: int) -> list[QueueRow]:
+        """Return up to `limit` queued URLs of a host that come after `after_seq`, in order of seq."""
+
+    async def load_hosts(self) -> list[HostRow]:
+        """Return the hosts of the lease's shards, by id."""
+
+    async def queued_counts(self) -> dict[int, int]:
+        """Return the number of queued URLs by host of the lease's shards."""
+
+    async def load_seen(self) -> Fingerprints:
+        """Return the fingerprints of all URLs discovered in the lease's shards."""
+
+    async def load_robots(self) -> list[RobotsRow]:
+        """Return the robots.txt answers of the hosts of the lease's shards, by origin."""
+
+    async def max_seq(self) -> int:
+        """Return the highest seq any worker has queued."""
