@@ -62,6 +62,8 @@ class CrawlSettings(Section):
     """File with one seed a line and # comments, for lists too long to stand here; its folder is this file's."""
     data_dir: PlacedPath = Path("linkmill-data")
     """Folder of queue, segments and index, from this file's folder on; a crawl found there is resumed."""
+    workers: Count = 0
+    """Processes that crawl, each some of the domains; 0 means one for each core. Few domains get fewer."""
     max_pages: Count = 0
     """Stop after so many pages of one run, over all its starts; 0 means no limit: scope and budgets usually end it."""
     max_time: Seconds = 0.0

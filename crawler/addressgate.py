@@ -29,22 +29,35 @@ class AddressGate:
     def admits(self, now: float) -> bool:
         return self.gate.next_at <= now and self.gate.open < self.gate.limit
 
+    def enter(self, now: float) -> bool:
+        """Start a request where it is admitted, and tell whether it was."""
+        if not self.admits(now):
+            return False
+        self.gate.start(now)
+        return True
+
+    def hold(self, until: float) -> None:
+        self.gate.hold(until)
+
     def end(self, outcome: Outcome, now: float) -> None:
         """End a request: throttling lengthens the delay, answers shorten it again."""
-        match outcome:
-            case Failed(Failure.THROTTLED):
-                self._courtesy.went_badly()
-            case Fetched() | Redirected():
-                self._courtesy.went_well()
-            case Failed():
-                pass
+        self.learn(self._courtesy, outcome)
         self.gate.delay_s = self._courtesy.delay_s
         self.gate.end(now)
 
-    @property
-    def calls(self) -> bool:
-        """Whether it belongs into the heap: somebody waits, and no request must end first."""
-        return bool(self.waiting) and not self.queued and self.gate.open < self.gate.limit
+    @staticmethod
+    def learn(courtesy: Courtesy, outcome: Outcome) -> None:
+        match outcome:
+            case Failed(Failure.THROTTLED):
+                courtesy.went_badly()
+            case Fetched() | Redirected():
+                courtesy.went_well()
+            case Failed():
+                pass
+
+    def call_at(self, now: float) -> float | None:
+        """Return when to call the first host that waits; None while one of its own requests must end first."""
+        return self.gate.next_at if self.gate.open < self.gate.limit else None
 
 
 class AddressGates:
@@ -62,6 +75,9 @@ class AddressGates:
     def of(self, ip: str) -> AddressGate:
         gate = self._gates.get(ip)
         if gate is None:
-            gate = self._gates[ip] = AddressGate(self._pace)
-            gate.gate.hold(self._quiet_until)
+            gate = self._gates[ip] = self._open(ip)
+            gate.hold(self._quiet_until)
         return gate
+
+    def _open(self, ip: str) -> AddressGate:
+        return AddressGate(self._pace)

@@ -14,9 +14,11 @@ from crawler.frontier import Frontier
 from crawler.jobs import Discovery
 from crawler.scope import COUNTER_OF, FOLLOWED_KINDS, TRAPS, Budget, Left, Scope
 from crawler.seen import Seen
+from crawler.share import Share
 from crawler.traps import part_of
 from crawler.url import domains_of, fingerprint
-from storage.records import Kind, LinkRow, QueueRow, Rel, Via
+from storage.leases import Lease
+from storage.records import Kind, LinkRow, OfferRow, QueueRow, Rel, Via
 
 NOT_FOLLOWED_RELS: Final = int(Rel.NOFOLLOW | Rel.UGC | Rel.SPONSORED)
 VIA: Final = {Kind.REDIRECT: Via.REDIRECT, Kind.META_REFRESH: Via.REDIRECT, Kind.LINK_CANONICAL: Via.CANONICAL}
@@ -37,13 +39,15 @@ class Admission:
         self._frontier = frontier
         self._skipped_rels = NOT_FOLLOWED_RELS if skip_nofollow else 0
         self._traps: set[str] = set()
+        self.share = Share(Lease())
+        """Links to hosts of other workers are offered to them."""
 
     def admit_links(
         self, links: Iterable[LinkRow], how: Discovery, counters: Counter[str], now: float
     ) -> Iterator[tuple[QueueRow, int]]:
         """Yield (queue row, fingerprint) of every link to follow; `how.via` says how plain links were found."""
         known, skipped_rels = self._seen.known, self._skipped_rels
-        judged, admitted = "", False
+        judged, admitted, is_ours = "", False, True
         left: Left | None
         for url, host, _, kind, rel, *_ in links:
             if kind not in _FOLLOWED:
@@ -53,18 +57,44 @@ class Admission:
             else:
                 if host != judged:  # most links of a page stand beside others to the same host
                     judged, admitted = host, self._scope.admits_host(host)
+                    is_ours = self.share.owns(host)
                 if not admitted:
                     left = Left.OUT_OF_SCOPE
+                elif not is_ours:
+                    left = self._offer(url, host, how._replace(via=_VIA[kind]), counters)
                 elif (mark := fingerprint(url)) in known:
                     left = Left.SEEN
                 else:
                     left = self._refuse(url, host, how.depth)
                     if left is None:
                         yield self._take_in(url, host, mark, how._replace(via=_VIA[kind]), now), mark
-                        continue
-                    if left in TRAPS:
+                    else:
                         self._note_trap(left, url, host, counters)
-            counters[COUNTER_OF[left]] += 1
+            if left is not None:
+                counters[COUNTER_OF[left]] += 1
+
+    def _offer(self, url: str, host: str, how: Discovery, counters: Counter[str]) -> Left | None:
+        """Offer a link to the worker that owns it, or return why not."""
+        mark = fingerprint(url)
+        if self.share.has_offered(mark):
+            return Left.OFFERED
+        left = self._scope.judge(url, how.depth)
+        if left is None:
+            self.share.offer(url, host, mark, how)
+            counters["offers.made"] += 1
+        return left
+
+    def admit_offer(self, offer: OfferRow, counters: Counter[str], now: float) -> tuple[QueueRow, int] | None:
+        """Return the queue row of a URL that another worker found, or None, counted, when it is to be left."""
+        counters["offers.taken"] += 1
+        url, host, mark = offer.url, offer.host, fingerprint(offer.url)
+        left = Left.SEEN if mark in self._seen.known else self._refuse(url, host, offer.depth)
+        if left is None:
+            how = Discovery(offer.depth, Via(offer.via), offer.hops, offer.discovered_from)
+            return self._take_in(url, host, mark, how, now), mark
+        self._note_trap(left, url, host, counters)
+        counters[COUNTER_OF[left]] += 1
+        return None
 
     def admit_seed(self, url: str, host: str, counters: Counter[str], now: float) -> tuple[QueueRow, int] | None:
         """Return the queue row of a seed, or None, counted, when it is known or the rules leave it."""
@@ -80,6 +110,8 @@ class Admission:
 
     def _note_trap(self, left: Left, url: str, host: str, counters: Counter[str]) -> None:
         """Count a link left at an endless site under the place where it was met, so that the place can be named."""
+        if left not in TRAPS:
+            return
         match left:
             case Left.HOST_BUDGET:
                 place = host

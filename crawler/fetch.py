@@ -28,6 +28,7 @@ from crawler.fetch_errors import WEB_FAULTS, BlockedAddressError, NoAnswerError,
 from crawler.fields import decode, encode
 from crawler.outcome import Answer, Failed, Fetched, Headers, Outcome, Redirected
 from crawler.wire import Connections, Route, Wire
+from storage.leases import Lease
 from storage.records import Failure, RedirectKind, Truncated
 
 LEAST_VERSIONS: Final = (
@@ -61,6 +62,10 @@ class UnsafeLibraryError(Exception):
 
     def __init__(self, name: str, found: str, least: str, reason: str) -> None:
         super().__init__((self.__doc__ or "").format(name=name, found=found, least=least, reason=reason))
+
+
+LEASE_LOOK_S: Final = 0.05
+"""Between two looks whether a lease that had run out was renewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,8 @@ class Fetcher:
         self._fields = encode({"User-Agent": user_agent, "Accept": ACCEPT, "Accept-Encoding": ACCEPT_ENCODING}, headers)
         self._deadlines = Deadlines()
         self._routes: dict[tuple[str, Endpoint], Route] = {}
+        self.lease = Lease()
+        """Nothing is sent at or after its end, until it is renewed."""
 
     async def __aenter__(self) -> Fetcher:
         check_versions()
@@ -210,6 +217,8 @@ class Fetcher:
             visit.flight.wait_for("connection", visit.limits.connect_timeout)
             connection, wire = await self._connections.open(route)
             visit.wire = wire
+            while monotonic() >= self.lease.ends_at:  # noqa: ASYNC110  # looked at again right before sending
+                await asyncio.sleep(LEASE_LOOK_S)
             visit.flight.wait_for("answer", visit.limits.read_timeout)
             try:
                 visit.message, stream = await wire.ask(route.ask_for(path))

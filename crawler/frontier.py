@@ -84,11 +84,16 @@ class Frontier:
         self._unread_robots: dict[int, list[tuple[str, Callable[[], RobotsState]]]] = {}
         self._sent: dict[int, tuple[AddressGate, Endpoint]] = {}
         self.refills = Refills()
-        self._next_host_id = 1
+        self._next_host_id = self._host_id_step = 1
         self._crash_known_at: float | None = None
         self._crash_heeded_at = 0.0
         self.queued = 0
         self.open = 0
+
+    def share(self, addresses: AddressGates, first_host_id: int, host_id_step: int) -> None:
+        """Be one of several frontiers: with the addresses of all, and numbers of hosts that no other gives away."""
+        self._addresses = addresses
+        self._next_host_id, self._host_id_step = first_host_id, host_id_step
 
     # Hosts and rows come in.
 
@@ -123,7 +128,8 @@ class Frontier:
     def _enter(self, record: HostRow) -> HostQueue:
         host = HostQueue(record, self._paces.pace_of(record.host))
         self.hosts[record.host_id] = self._by_name[record.host] = host
-        self._next_host_id = max(self._next_host_id, record.host_id + 1)
+        if record.host_id >= self._next_host_id:
+            self._next_host_id += ((record.host_id - self._next_host_id) // self._host_id_step + 1) * self._host_id_step
         return host
 
     def restore(self, record: HostRow, queued: int, now: float) -> None:
@@ -144,7 +150,7 @@ class Frontier:
         if self._crash_known_at is not None:
             self._heed_crash(host, max(host.courtesy.delay_s, record.delay_s), self._crash_known_at)
         if record.ip is not None:
-            self._addresses.of(record.ip).gate.hold(now + self._manners.delay_per_ip_s)
+            self._addresses.of(record.ip).hold(now + self._manners.delay_per_ip_s)
         host.tail = queued
         self.queued += queued
         self._wake(host, now)
@@ -213,13 +219,16 @@ class Frontier:
     def _first_waiting(self, address: AddressGate, now: float) -> HostQueue | None:
         address.queued = False
         host = address.waiting.popleft() if address.waiting and address.admits(now) else None
-        self._call_waiting(address)
+        self._call_waiting(address, now)
         return host
 
-    def _call_waiting(self, address: AddressGate) -> None:
-        if address.calls:
+    def _call_waiting(self, address: AddressGate, now: float) -> None:
+        if not address.waiting or address.queued:
+            return
+        call_at = address.call_at(now)
+        if call_at is not None:
             address.queued = True
-            heappush(self._heap, (address.gate.next_at, next(self._order), address))
+            heappush(self._heap, (call_at, next(self._order), address))
 
     def _serve(self, host: HostQueue, now: float) -> Job | None:
         """Decide what one host needs next; leave it in the place where it waits for that."""
@@ -282,10 +291,10 @@ class Frontier:
     def _send(self, host: HostQueue, job: Request | RobotsFetch, now: float) -> Job | None:
         """Start the host's and its address's delay and hand the job out, or let the host wait for its address."""
         address = self._addresses.of(host.endpoints[0].ip)
-        if not address.admits(now):
+        if not address.enter(now):
             host.standing = Standing.HELD
             address.waiting.append(host)
-            self._call_waiting(address)
+            self._call_waiting(address, now)
             return None
         if isinstance(job, Request):
             host.head.popleft()
@@ -293,7 +302,6 @@ class Frontier:
         elif host.robots_hops and host.robots_hops[0] is job:
             host.robots_hops.popleft()
         host.gate.start(now)
-        address.gate.start(now)
         self._sent[id(job)] = (address, host.endpoints[0])
         self.open += 1
         self._wake(host, now)
@@ -351,7 +359,7 @@ class Frontier:
         host.gate.end(now)
         host.gate.hold(now + self._asked_pause_s(outcome, now))
         address.end(outcome, now)
-        self._call_waiting(address)
+        self._call_waiting(address, now)
         if isinstance(outcome, Failed):
             host.next_endpoint()
             if host.courtesy.exhausted:

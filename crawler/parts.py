@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crawler.outcome import Outcome, Request
     from crawler.recorder import Recorder
     from crawler.sandbox import Sandbox
+    from crawler.share import Share
     from crawler.stats import Stats
     from storage.sqlite import CrawlStore
 
@@ -44,5 +45,7 @@ class Parts:
     robots_limits: FetchLimits
     run: int
     incarnation: int
+    share: Share
+    """What this worker owns of the crawl."""
     watch: Callable[[Request | RobotsFetch, Outcome], None]
     """Called with every outcome, for logs and `linkmill fetch`; must not raise."""

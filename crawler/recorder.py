@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 
 from crawler.hostqueue import HostQueue
 from crawler.outcome import Request
+from crawler.share import Share
 from crawler.stats import Stats
-from storage.records import Batch, LinkRow, PageRow, QueueRow, RobotsRow
+from storage.leases import Lease
+from storage.records import Batch, LinkRow, OfferRow, PageRow, QueueRow, RobotsRow
 
 if TYPE_CHECKING:
     from config import StorageSettings
@@ -46,6 +48,10 @@ class Recorder:
         self._room = asyncio.Event()
         self._room.set()
         self._committing_links = 0
+        self._committing = False
+        self._judging = False
+        self.share = Share(Lease())
+        """Brings its offers to other workers along with every batch."""
         self._stopping = False
         self.on_commit: Callable[[], None] = lambda: None
 
@@ -73,6 +79,23 @@ class Recorder:
 
     def robots(self, row: RobotsRow) -> None:
         self._batch.robots[row.origin] = row
+
+    def judged(self, offer: OfferRow) -> None:
+        """Take an offer of another worker out of the store: it is queued with this batch, or was left."""
+        self._batch.taken.append((offer.shard, offer.url))
+        self._judging = True
+
+    @property
+    def judging(self) -> bool:
+        """Whether offers were judged that are still in the store."""
+        return self._judging
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that happened is committed."""
+        batch = self._batch
+        pending = batch.pages or batch.added or batch.finished or batch.robots or batch.taken
+        return not (self._committing or pending or self._touched or self.share.offering)
 
     def hurry(self) -> None:
         """Ask for a commit now: somebody waits for rows that only it will put on disk."""
@@ -104,8 +127,11 @@ class Recorder:
         self._due.clear()
         batch = self._swap()
         self._committing_links = len(batch.links)
+        self._committing = True
         await self._store.commit(batch, time.time())
+        self._committing = False
         self._committing_links = 0
+        self._judging = bool(self._batch.taken)
         self._mind_room()
         self.on_commit()
 
@@ -123,6 +149,7 @@ class Recorder:
         self._touched.clear()
         self._seen_at.clear()
         batch.counters = self._newly_counted()
+        batch.offers = self.share.hand_over()
         return batch
 
     def _newly_counted(self) -> dict[str, int]:

@@ -44,6 +44,8 @@ class Left(StrEnum):
     DEEP_PATH = "deep_path"
     REPEATED_PATH = "repeated_path"
     REDIRECT_LIMIT = "redirect_limit"
+    OFFERED = "offered"
+    """It belongs to another worker, which was told of it a moment ago."""
 
 
 COUNTER_OF: Final = {left: f"left.{left}" for left in Left}

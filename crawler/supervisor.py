@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING
 
 from crawler import robots_policy
 from crawler.addresses import AddressGuard
+from crawler.addresstable import SharedAddressGates
 from crawler.admission import Admission
+from crawler.board import Board
 from crawler.dns import Resolver
+from crawler.exchange import take_all
 from crawler.extract import ExtractSettings
 from crawler.fetch import Fetcher
 from crawler.fetch import Limits as FetchLimits
@@ -34,12 +37,14 @@ from crawler.robots_policy import FETCH_BYTES
 from crawler.sandbox import Sandbox
 from crawler.scope import FOLLOWED_KINDS, Budget, Scope
 from crawler.seen import Seen
+from crawler.share import Share
 from crawler.stats import Snapshot, Stats
 from crawler.url import fingerprint, host_of, normalise
 from crawler.worker import Worker
 from storage.errors import DataCorrupt
 from storage.records import Kind
 from storage.runs import EXHAUSTED, EXTENDED
+from storage.sharing import SharedStore
 from storage.sqlite import CrawlStore
 
 if TYPE_CHECKING:
@@ -90,7 +95,7 @@ class Crawl:
         Raises StorageError for faults of the data directory, UnsafeLibrary for a library that must not be used.
         """
         settings = self._settings
-        async with CrawlStore.open(
+        async with SharedStore.open(
             settings.crawl.data_dir, compression_level=settings.storage.compression_level
         ) as store:
             run = await self._start(store, fresh)
@@ -99,10 +104,15 @@ class Crawl:
             if run.finished:
                 await store.end_run(run.run, EXTENDED, time.time())
                 run = await self._start(store, fresh)
-            async with self._open_parts(store, run) as parts:
-                reason = await self._work(parts)
-                await end_run(parts, reason)
+            reason = await self._crawl(store, run)
             return Report(run.run, run.resumed, reason, self.snapshot())
+
+    async def _crawl(self, store: SharedStore, run: RunInfo) -> str:
+        async with self._open_parts(store, run) as parts:
+            await take_all(parts, store)
+            reason = await self._work(parts)
+            await end_run(parts, reason)
+            return reason
 
     async def _start(self, store: CrawlStore, fresh: bool) -> RunInfo:
         settings = self._settings
@@ -115,54 +125,68 @@ class Crawl:
         return all(fingerprint(url) in known for url in self._seeds if scope.judge(url, 0) is None)
 
     @asynccontextmanager
-    async def _open_parts(self, store: CrawlStore, run: RunInfo) -> AsyncIterator[Parts]:
+    async def _open_parts(
+        self, store: CrawlStore, run: RunInfo, board: Board | None = None, poisoned: frozenset[int] = frozenset()
+    ) -> AsyncIterator[Parts]:
+        """Open what one worker works with: with a board one of several, whose share is the store's lease."""
         settings = self._settings
-        stats = Stats(Counter(await store.load_counters(run.run)))
+        share = Share(store.lease, board, poisoned)
+        stats = Stats(Counter(await store.load_counters(run.run) if share.is_whole else {}))
         frontier = Frontier(
             PaceTable(settings.politeness), Manners.of(settings.politeness), utc_offset(), await store.max_seq() + 1
         )
+        if board is not None:
+            pace = settings.politeness
+            addresses = SharedAddressGates(board.addresses, pace.delay_per_ip, pace.connections_per_ip)
+            frontier.share(addresses, store.lease.first_host_id, store.lease.host_id_step)
         scope = Scope(settings.scope, self._seeds)
         budget = Budget(
             settings.scope.max_pages_per_host, settings.scope.max_pages_per_domain, settings.scope.max_pages_per_part
         )
         seen = Seen((await store.load_seen()).tolist())  # Python's ints: looked up in half the time of numpy's
         admission = Admission(scope, seen, budget, frontier, settings.scope.nofollow == "skip")
+        recorder = Recorder(store, settings.storage, stats)
+        admission.share = recorder.share = share
         await _restore(frontier, budget, store, settings.fetch.product, crashed=run.crashed)
         extract = extract_settings(settings)
         sandbox = Sandbox(extract, stats.counters)
         async with sandbox, open_network(settings) as (resolver, fetcher):
+            if board is not None:
+                fetcher.lease = store.lease
             yield Parts(
                 settings=settings,
                 extract=extract,
                 frontier=frontier,
                 admission=admission,
-                recorder=Recorder(store, settings.storage, stats),
+                recorder=recorder,
                 resolver=resolver,
                 fetcher=fetcher,
                 sandbox=sandbox,
                 store=store,
                 stats=stats,
-                limits=Limits(settings.crawl, stats),
+                limits=Limits(settings.crawl, stats, board),
                 outage=Outage(),
                 robots_limits=robots_limits(settings.fetch),
                 run=run.run,
                 incarnation=run.incarnation,
+                share=share,
                 watch=self._watch,
             )
 
-    async def _work(self, parts: Parts) -> str:
+    def _begin(self, parts: Parts) -> Worker:
         self._parts = parts
         self._worker = Worker(parts)
         self._seed(parts)
         if self._stop_asked is not None:
             self._worker.stop(self._stop_asked)
-        timer = None
+        return self._worker
+
+    async def _work(self, parts: Parts) -> str:
+        worker, timer = self._begin(parts), None
         if self._settings.crawl.max_time:
-            timer = asyncio.get_running_loop().call_later(
-                self._settings.crawl.max_time, self._worker.stop, "time limit"
-            )
+            timer = asyncio.get_running_loop().call_later(self._settings.crawl.max_time, worker.stop, "time limit")
         try:
-            return await self._worker.run()
+            return await worker.run()
         finally:
             if timer is not None:
                 timer.cancel()
@@ -172,6 +196,8 @@ class Crawl:
         now = time.monotonic()
         for url in self._seeds:
             host = host_of(url)
+            if not parts.share.owns(host):
+                continue
             admitted = parts.admission.admit_seed(url, host, parts.stats.counters, now)
             if admitted is not None:
                 parts.recorder.queue(*admitted)

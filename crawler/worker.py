@@ -24,9 +24,13 @@ from crawler.pages import HTML_TYPES
 from crawler.parts import Parts
 from crawler.robots_settling import RobotsSettling
 from crawler.settling import PageSettling
+from crawler.url import fingerprint
 from storage.directory import free_bytes
 from storage.errors import StorageError
 from storage.records import Failure
+
+LEASE_LOOK_S: Final = 0.1
+"""Between two looks whether a lease that had run out was renewed."""
 
 
 class _Bell:
@@ -92,6 +96,7 @@ class Worker:
         self._frontier = parts.frontier
         self._recorder = parts.recorder
         self._limits = parts.limits
+        self._share = parts.share
         self._outage = parts.outage
         self._pages = PageSettling(parts)
         self._robots = RobotsSettling(parts)
@@ -120,6 +125,10 @@ class Worker:
             self.stop_reason = reason
         self._wished.set()
         self._going_on.set()
+        self._bell.ring_all()
+
+    def wake(self) -> None:
+        """Learn that there may be something to do."""
         self._bell.ring_all()
 
     async def run(self) -> str:
@@ -168,6 +177,11 @@ class Worker:
 
     async def _do(self, job: Job) -> None:
         match job:
+            case Request() if self._share.is_poisoned(job.url):
+                self._release(
+                    job, Failed(Failure.UNSAFE_HTML, "it ended the process that read it", ended_at=time.time())
+                )
+                self._pages.deny(job, Failure.UNSAFE_HTML)
             case Request():
                 await self._page(job)
             case RobotsFetch():
@@ -196,7 +210,12 @@ class Worker:
         finally:
             self._limits.sent -= 1
         outcome = self._release(request, outcome)
+        board = self._share.board
+        if board is not None:
+            board.reading(fingerprint(request.url))
         self._pages.settle(request, outcome, started_at, time.monotonic(), reading)
+        if board is not None:
+            board.reading(0)
 
     async def _robots_txt(self, fetch: RobotsFetch) -> None:
         at = self._frontier.endpoint_of(fetch)
@@ -265,6 +284,9 @@ class Worker:
                 self._end(limit)
                 break
             now = time.monotonic()
+            if now >= self._share.lease.ends_at:
+                await self._bell.sleep(now + LEASE_LOOK_S)
+                continue
             if not self._outage.admits(now):
                 await self._bell.sleep(self._outage.probe_at)
                 continue
@@ -274,7 +296,7 @@ class Worker:
             if job is not None:
                 self._bell.ring_at(self._outage.probe_at if self._outage.ongoing else self._frontier.next_at())
                 return job
-            if self._frontier.finished:
+            if self._frontier.finished and self._share.is_whole:
                 self._end("only parked hosts remain" if self._frontier.queued else "exhausted")
                 break
             await self._bell.sleep(self._frontier.next_at())

@@ -19,7 +19,7 @@ Fingerprints = np.ndarray[tuple[int], np.dtype[np.uint64]]
 class Chunk(NamedTuple):
     """Ten bytes a URL, little-endian."""
 
-    count: int
+    urls: int
     fingerprints: bytes
     shards: bytes
     checksum: bytes
@@ -34,7 +34,7 @@ class Chunk(NamedTuple):
 
     @property
     def is_intact(self) -> bool:
-        lengths = (8 * self.count, 2 * self.count)
+        lengths = (8 * self.urls, 2 * self.urls)
         whole = (len(self.fingerprints), len(self.shards)) == lengths
         return whole and xxh3_128_digest(self.fingerprints + self.shards) == self.checksum
 

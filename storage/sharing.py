@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import Final, Self
 
 from storage import statements
 from storage.directory import DataDirectory
@@ -33,7 +33,7 @@ class SharedStore(CrawlStore):
 
     @classmethod
     @asynccontextmanager
-    async def join(cls, data_dir: Path, run: int, *, compression_level: int) -> AsyncIterator[SharedStore]:
+    async def join(cls, data_dir: Path, run: int, *, compression_level: int) -> AsyncIterator[Self]:
         """Open the store of a run beneath the lock that the supervisor holds; `acquire` comes before anything else."""
         directory = DataDirectory(data_dir)
         store = cls(directory, await connect(directory), SegmentWriter(directory, compression_level))

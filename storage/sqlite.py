@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 
 import aiosqlite
 from tenacity import (
@@ -107,7 +107,7 @@ class CrawlStore:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, data_dir: Path, *, compression_level: int) -> AsyncIterator[CrawlStore]:
+    async def open(cls, data_dir: Path, *, compression_level: int) -> AsyncIterator[Self]:
         """Lock, create or check the data directory, remove orphans, and open its store; closed at the end."""
         directory = DataDirectory(data_dir)
         with locked(directory) as lock:
@@ -236,7 +236,7 @@ class CrawlStore:
         return [QueueRow._make(row) for row in self._as_written(await self._read("refill", host_id, after_seq, limit))]
 
     async def load_hosts(self) -> list[HostRow]:
-        """Return the run's hosts in the lease's shards, by id; DataCorrupt when one has changed since it was written."""
+        """Return the run's hosts in the lease's shards, by id; DataCorrupt when one has changed."""
         return [HostRow(*row) for row in self._as_written(await self._read("hosts", self._run, *self.lease.shards))]
 
     async def queued_counts(self) -> dict[int, int]:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from storage.leases import Lease, Shards
 from storage.records import Batch, HostRow, OfferRow, QueueRow, RobotsRow
-from storage.sqlite import Fingerprints
+from storage.seenchunks import Fingerprints
 
 
 class WorkerStore(Protocol):

@@ -65,7 +65,9 @@ async def small_web() -> AsyncIterator[Running]:
         yield web
 
 
-def write_config(web: Running, folder: Path, name: str = "web.toml", more: str = "", delay: str = "10ms") -> str:
+def write_config(
+    web: Running, folder: Path, name: str = "web.toml", more: str = "", delay: str = "10ms", workers: int = 1
+) -> str:
     """Write a config file that crawls all of `web`; return its name. `more` is further TOML."""
     seeds = ", ".join(f'"{seed}"' for seed in web.seeds)
     (folder / name).write_text(f"""
@@ -84,6 +86,7 @@ commit_interval = "500ms"
 [crawl]
 seeds = [{seeds}]
 data_dir = "data"
+workers = {workers}
 {more}
 """)
     return name

@@ -78,11 +78,18 @@ def stored_urls(data_dir: Path) -> list[str]:
         return [row.url for part in manifest.segments("pages") for row in read_pages(data_dir / part.path)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [
+        pytest.param(signal.SIGINT, 1, id="SIGINT"),
+        pytest.param(signal.SIGTERM, 1, id="SIGTERM"),
+        pytest.param(signal.SIGINT, 2, id="two workers"),
+    ],
+)
 def test_first_signal_stops_with_everything_committed_and_the_crawl_goes_on(
-    run: Run, tmp_path: Path, web: Running, started: list[Started], number: signal.Signals
+    run: Run, tmp_path: Path, web: Running, started: list[Started], number: signal.Signals, workers: int
 ) -> None:
-    config = write_config(web, tmp_path, more=SOON, delay="300ms")
+    config = write_config(web, tmp_path, more=SOON, delay="300ms", workers=workers)
     process = start(tmp_path, "crawl", config)
     started.append(process)
     wait_for(process, r"progress pages=[1-9]")
@@ -108,10 +115,11 @@ def test_first_signal_stops_with_everything_committed_and_the_crawl_goes_on(
     assert ", resumed 1 time\n" in run("status", config).out
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_second_signal_ends_at_once_with_130(
-    run: Run, tmp_path: Path, slow_web: Running, started: list[Started]
+    run: Run, tmp_path: Path, slow_web: Running, started: list[Started], workers: int
 ) -> None:
-    process = start(tmp_path, "crawl", write_config(slow_web, tmp_path, more=SOON))
+    process = start(tmp_path, "crawl", write_config(slow_web, tmp_path, more=SOON, workers=workers))
     started.append(process)
     wait_for(process, r"progress .*open=[1-9]")
     process.send_signal(signal.SIGINT)

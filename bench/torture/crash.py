@@ -176,6 +176,7 @@ def write_config(web: Running, folder: Path) -> Path:
 [crawl]
 seeds = [{seeds}]
 data_dir = "data"
+workers = 1
 [scope]
 follow = "any"
 include = ["*.test/*"]

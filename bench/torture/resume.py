@@ -98,6 +98,7 @@ def _write_config(config: Path, data_dir: Path, port: int) -> None:
 [crawl]
 seeds = ["http://{host_name(0)}/"]
 data_dir = "{data_dir}"
+workers = 1
 [scope]
 follow = "any"
 [network]

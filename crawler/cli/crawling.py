@@ -46,15 +46,15 @@ def crawl(
     import config as settings_of
     from crawler.cli.logs import open_log, request_log
     from crawler.cli.progress import progress_of
+    from crawler.crew import crawl_of
     from crawler.fetch import check_versions
     from crawler.memory import collecting_seldom, keep_freed_memory
-    from crawler.supervisor import Crawl
 
     settings, seeds = settings_of.load_crawl(path)
     check_versions()
     keep_freed_memory()
     with open_log(settings.log) as log, collecting_seldom():
-        started = Crawl(settings, seeds, *request_log(log))
+        started = crawl_of(settings, seeds, *request_log(log))
         progress = progress_of(settings.log, log, quiet)
         try:
             report = uvloop.run(_crawl(started, fresh, progress))

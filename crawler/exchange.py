@@ -1,0 +1,102 @@
+"""What one worker does for its share of a crawl beside crawling: hold the lease, take the offers of the others.
+
+Rule: offers that were taken are judged at once, in one go, and no more are taken before that is committed. Whether the
+crawl is over no worker can know: each tells when it is idle, with a number that grows whenever it had something to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from crawler.parts import Parts
+    from crawler.worker import Worker
+    from storage.records import OfferRow
+    from storage.store import WorkerStore
+
+LEASE_S: Final = 30.0
+"""Longer than any commit, and short enough for another machine to take over soon."""
+RENEW_S: Final = 20.0
+"""What is left of a lease when it is renewed though no commit did so."""
+POLL_S: Final = 0.2
+"""Between two looks for offers; each costs 0.1 ms when there are none."""
+TAKEN_MAX: Final = 1000
+"""Offers judged in one go, in 20 ms."""
+HURRY_S: Final = 0.5
+"""Between two commits made only because another worker has nothing to do."""
+
+
+class Exchange:
+    """Keep one worker supplied, and its lease alive."""
+
+    def __init__(self, parts: Parts, store: WorkerStore, worker: Worker) -> None:
+        self._parts = parts
+        self._store = store
+        self._worker = worker
+        self._hurried_at = 0.0
+        self.looked_at = 0.0
+        """Monotonic seconds of the last look, from its beginning."""
+        self.idle = False
+        """Whether nothing is under way, nothing uncommitted and nothing on offer, as of the last look."""
+        self.activity = 0
+        """Looks that found something to do."""
+
+    async def run(self) -> None:
+        """Go on until the worker has stopped. Raises StorageError, LeaseLost among others."""
+        while self._worker.stop_reason is None:
+            await self.look()
+            await asyncio.sleep(POLL_S)
+
+    async def look(self) -> None:
+        """Renew the lease when it is due, take what is on offer, and see whether there is anything to do."""
+        if self._store.lease.ends_at - time.monotonic() < RENEW_S:
+            await self._store.renew(time.time())
+        found, looked_at = 0, time.monotonic()
+        if not self._parts.recorder.judging:
+            found = await self.take(TAKEN_MAX)
+        resting = self._parts.frontier.finished
+        self.looked_at = looked_at
+        self.idle = resting and not found and self._parts.recorder.is_empty
+        self.activity += not self.idle
+        self._mind_the_hungry(resting)
+
+    async def take(self, limit: int) -> int:
+        """Judge up to so many offers of the others and return how many there were."""
+        offers = await self._store.offers(limit)
+        judge(self._parts, offers)
+        if offers:
+            self._worker.wake()
+        return len(offers)
+
+    def _mind_the_hungry(self, resting: bool) -> None:
+        """Commit early what this worker needs before it is idle, and what another that has nothing to do waits for."""
+        parts, now = self._parts, time.monotonic()
+        board = parts.share.board
+        assert board is not None
+        board.hungry(hungry=resting)
+        wanted = resting and not parts.recorder.is_empty
+        wanted = wanted or (parts.share.offering and board.someone_hungry and now - self._hurried_at >= HURRY_S)
+        if wanted:
+            self._hurried_at = now
+            parts.recorder.hurry()
+
+
+def judge(parts: Parts, offers: Sequence[OfferRow]) -> None:
+    """Queue those of the offers that are new and within the rules, in the batch that takes them out of the store."""
+    now = time.monotonic()
+    for offer in offers:
+        admitted = parts.admission.admit_offer(offer, parts.stats.counters, now)
+        if admitted is not None:
+            parts.recorder.queue(*admitted)
+            parts.recorder.touch(parts.frontier.host(offer.host))
+        parts.recorder.judged(offer)
+
+
+async def take_all(parts: Parts, store: WorkerStore) -> None:
+    """Judge what workers of an earlier start have left on offer; for a crawl with one worker, before it begins."""
+    while offers := await store.offers(TAKEN_MAX):
+        judge(parts, offers)
+        await parts.recorder.commit()
