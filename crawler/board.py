@@ -57,6 +57,10 @@ class Board:
         """Say which page is being read, by fingerprint; 0 for none."""
         self._cells[self._own + 3] = mark
 
+    def read_by(self, number: int) -> int:
+        """Return the page that a worker is reading, 0 for none."""
+        return int(self._cells[(number + 1) * CELLS + 3])
+
     def hungry(self, *, hungry: bool) -> None:
         """Say whether this worker has nothing to do."""
         self._cells[self._own + 2] = hungry
@@ -72,7 +76,7 @@ class Board:
         What it had counts on.
         """
         cells, dead = self._cells, (number + 1) * CELLS
-        mark = cells[dead + 3]
+        mark = self.read_by(number)
         cells[0] += cells[dead]
         cells[1] += cells[dead + 1]
         for cell in range(dead, dead + CELLS):

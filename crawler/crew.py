@@ -23,6 +23,7 @@ from crawler.stats import Snapshot
 from crawler.supervisor import Crawl, Watch
 from crawler.url import domains_of, host_of, shard_of
 from storage.leases import Shards
+from storage.records import Batch
 from storage.runs import EXHAUSTED, RunInfo
 from storage.sharing import SharedStore
 
@@ -36,6 +37,9 @@ DEATHS_MAX: Final = 5
 """Lives of a worker in a row in which it fetched nothing; then the crawl ends."""
 STRIKES: Final = 2
 """Deaths while a page was being read, after which it is set aside: the first may have been chance."""
+
+
+DEATHS: Final = "workers.died"
 
 
 class WorkerDies(Exception):
@@ -69,6 +73,7 @@ class Crew(Crawl):
         self._past: Counter[str] = Counter()
         """What earlier starts, and workers that died, have counted."""
         self._last: Snapshot | None = None
+        self.board: Board | None = None
         self._strikes: Counter[int] = Counter()
         self._fault: Exception | None = None
         self._died_stopping = False
@@ -88,7 +93,7 @@ class Crew(Crawl):
 
     async def _crawl(self, store: SharedStore, run: RunInfo) -> str:
         self._past.update(await store.load_counters(run.run))
-        board = Board.make(self._workers)
+        board = self.board = Board.make(self._workers)
         board.start_from(self._past["attempts"], self._past["bytes.wire"])
         self._posts = [Post(number, shards) for number, shards in enumerate(await store.divide(self._workers))]
         try:
@@ -128,13 +133,13 @@ class Crew(Crawl):
 
     async def _keep(self, post: Post, store: SharedStore, run: RunInfo, board: Board) -> None:
         """Have a worker at its post until one ends as it should."""
-        crashed = run.crashed
         while True:
-            await self._live(post, self._order(post, run.run, crashed, board), (board.handle, store.lock))
+            await self._live(post, self._order(post, run, board, store.lock))
             if post.ended is not None or self._fault is not None:
                 break
             mark = board.bury(post.number, time.monotonic(), self._settings.politeness.delay_per_ip)
             await store.revoke(post.shards)
+            await store.commit(Batch(counters={DEATHS: 1}), time.time())
             self._mourn(post, mark)
             if self.stopping:
                 self._died_stopping = True
@@ -142,7 +147,7 @@ class Crew(Crawl):
         if not self.stopping:
             self.stop(post.ended.reason if post.ended is not None else "a fault")
 
-    def _order(self, post: Post, run: int, crashed: bool, board: Board) -> Order:
+    def _order(self, post: Post, run: RunInfo, board: Board, lock: int) -> Order:
         settings, workers = self._settings, self._workers
         file = settings.log.file
         told = settings.model_copy(
@@ -159,19 +164,20 @@ class Crew(Crawl):
             number=post.number,
             workers=workers,
             board=board.handle,
+            lock=lock,
             shards=(post.shards.first, post.shards.last),
-            run=run,
-            crashed=crashed,
+            run=run.run,
+            crashed=run.crashed,
             poisoned=poisoned,
             settings=told.model_dump_json(),
             seeds=list(self._seeds),
         )
 
-    async def _live(self, post: Post, order: Order, handles: tuple[int, ...]) -> None:
+    async def _live(self, post: Post, order: Order) -> None:
         """Run one process to its end and take in what it tells."""
         process = post.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "crawler.worker_process", cwd=ROOT, stdin=PIPE, stdout=PIPE,
-            pass_fds=handles, start_new_session=True, limit=LINE_BYTES_MAX,
+            pass_fds=(order.board, order.lock), start_new_session=True, limit=LINE_BYTES_MAX,
         )  # fmt: skip
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(line_of(order))
@@ -201,7 +207,7 @@ class Crew(Crawl):
         post.deaths = 1 if had_pages else post.deaths + 1
         if snapshot is not None:
             self._past.update(snapshot.counters)
-        self._past["workers.died"] += 1
+        self._past[DEATHS] += 1
         if mark:
             self._strikes[mark] += 1
         if post.deaths >= DEATHS_MAX:
@@ -273,6 +279,7 @@ class Crew(Crawl):
             max_pages=crawl.max_pages,
             max_time_s=crawl.max_time,
             max_bytes=crawl.max_bytes,
+            paused=next((snapshot.paused for snapshot in told if snapshot.paused), None),
         )
 
 

@@ -27,6 +27,8 @@ class Order:
     workers: int
     board: int
     """The open file of the board, which the process inherits."""
+    lock: int
+    """The open file that holds the data directory's lock: free again when no process has it any more."""
     shards: tuple[int, int]
     run: int
     crashed: bool

@@ -77,6 +77,8 @@ class Part(Crawl):
     async def live(self) -> None:
         """Crawl until told to stop, or until a limit is reached. Raises StorageError, LeaseLost among others."""
         order, settings = self._order, self._settings
+        for handle in (order.board, order.lock):
+            os.set_inheritable(handle, False)  # a process that reads pages is no worker
         board = Board(order.board, order.workers, order.number)
         async with SharedStore.join(
             settings.crawl.data_dir, order.run, compression_level=settings.storage.compression_level

@@ -1,0 +1,322 @@
+"""Crawls by several worker processes: as complete and as polite as by one, also when some of them are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from bench.vweb.expected import Expected
+from bench.vweb.log import by_address, by_host, most_open, read_log, shortest_gaps
+from bench.vweb.process import ROOT, Running, serve
+from bench.vweb.reach import Reach, reachable
+from bench.vweb.site import Web
+from bench.vweb.spec import NO_FAULTS, WebSpec
+from config import Settings
+from crawler.crew import Crew, WorkerDies, crawl_of, usable_cores, workers_for
+from crawler.supervisor import Report
+from crawler.url import fingerprint
+from storage.errors import DataDirectoryBusy
+from storage.sharing import SharedStore
+from storage.status import read_status
+from tests.crawling import Sections, Stored, page, serving, settings_at
+
+SPEC: Final = WebSpec(hosts=24, pages_per_host=12, profile=4, faults=replace(NO_FAULTS, redirect=0.1, missing=0.05))
+ADDRESSES: Final = tuple(f"127.0.0.{number}" for number in range(1, 9))
+DELAY_S: Final = 0.02
+DELAY_PER_IP_S: Final = 0.005
+TOLERANCE_S: Final = 0.001
+IN_FLIGHT: Final = 16
+COMMIT_LINKS: Final = 400
+PATIENCE_S: Final = 30.0
+
+
+class Sea:
+    """A virtual web on several addresses, with what a perfect crawl of it meets."""
+
+    def __init__(self, web: Running, folder: Path) -> None:
+        self.web = web
+        self.folder = folder
+        self.data = folder / "data"
+        self.reach: Reach = reachable(Expected(Web(SPEC)), web.seeds)
+
+    def settings(self, **sections: Sections) -> Settings:
+        given: dict[str, Sections] = {
+            "network": {"hosts": self.web.hosts},
+            "scope": {"follow": "any", "include": ["*.test/*"]},
+            "politeness": {"delay": DELAY_S, "delay_per_ip": DELAY_PER_IP_S, "connections_per_ip": 1},
+            "fetch": {"concurrency": IN_FLIGHT},
+            "storage": {"commit_interval": 0.3, "commit_links": COMMIT_LINKS, "compression_level": 1},
+            **sections,
+        }
+        given["crawl"] = {"seeds": self.web.seeds, **sections.get("crawl", {})}
+        return settings_at(None, self.data, **given)
+
+    def crew(self, workers: int, **sections: Sections) -> Crew:
+        return Crew(self.settings(**sections), self.web.seeds, workers)
+
+    async def crawl(self, workers: int, **sections: Sections) -> Report:
+        return await asyncio.wait_for(self.crew(workers, **sections).run(), PATIENCE_S)
+
+
+@pytest.fixture
+async def sea(tmp_path: Path) -> AsyncIterator[Sea]:
+    async with serve(SPEC, ADDRESSES, log=tmp_path / "log") as web:
+        yield Sea(web, tmp_path)
+
+
+async def until(what: Callable[[], object]) -> None:
+    """Wait until something is so, looking again and again."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not what():  # noqa: ASYNC110  # it is another process's doing
+            await asyncio.sleep(0.002)
+
+
+async def had(crew: Crew, pages: int) -> None:
+    """Wait until more than so many pages have come."""
+    await until(lambda: (found := crew.snapshot()) is not None and found.attempts > pages)
+
+
+def assert_complete(sea: Sea) -> None:
+    """Every URL is on record once, with its links, and the states add up."""
+    totals, stored = read_status(sea.data).totals, Stored(sea.data)
+    urls = {*sea.reach.fetched, *sea.reach.disallowed}
+    assert totals.conserved
+    assert (totals.discovered, totals.queued) == (len(urls), 0)
+    assert sorted(stored.pages) == sorted(urls)
+    assert {len(rows) for rows in stored.pages.values()} == {1}
+    wrong = [url for url, facts in sea.reach.fetched.items() if stored.links_of(url) != facts.rows]
+    assert wrong == []
+
+
+def pages_in(log: Path) -> Counter[str]:
+    return Counter(f"http://{row.host}{row.path}" for row in read_log(log) if row.path != "/robots.txt")
+
+
+def assert_polite(log: Path) -> None:
+    served = list(read_log(log))
+    for key, pause in ((by_host, DELAY_S), (by_address, DELAY_PER_IP_S)):
+        assert max(most_open(served, key).values()) == 1
+        assert min(shortest_gaps(served, key).values()) >= pause - TOLERANCE_S
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+async def test_crawl_of_several_workers_is_complete_and_polite(tmp_path: Path, workers: int) -> None:
+    async with serve(SPEC, ADDRESSES, log=tmp_path / "log") as web:
+        sea = Sea(web, tmp_path)
+        report = await sea.crawl(workers)
+    assert (report.reason, report.run, report.resumed) == ("exhausted", 1, False)
+    assert_complete(sea)
+    assert pages_in(tmp_path / "log") == Counter(dict.fromkeys(sea.reach.fetched, 1))
+    assert_polite(tmp_path / "log")
+    assert report.snapshot is not None
+    counters = report.snapshot.counters
+    assert (report.snapshot.queued, counters["attempts"]) == (0, len(sea.reach.fetched))
+    assert counters["offers.made"] == counters["offers.taken"] > 0
+    left = sum(number for name, number in counters.items() if name.startswith("left."))
+    assert counters["links"] == read_status(sea.data).totals.discovered - len(web.seeds) + left
+
+
+async def test_worker_that_is_killed_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
+    async with serve(SPEC, ADDRESSES, log=tmp_path / "log") as web:
+        sea = Sea(web, tmp_path)
+        crew = sea.crew(2)
+        running = asyncio.create_task(crew.run())
+        for post in (0, 1):
+            await had(crew, 60 + 60 * post)
+            process = crew._posts[post].process
+            assert process is not None
+            process.kill()
+        report = await asyncio.wait_for(running, PATIENCE_S)
+    assert report.reason == "exhausted"
+    assert_complete(sea)
+    assert_polite(tmp_path / "log")
+    asked = pages_in(tmp_path / "log")
+    assert set(asked) == set(sea.reach.fetched)
+    repeated = [url for url, times in asked.items() if times > 1]
+    links = sorted((len(sea.reach.fetched[url].rows) for url in repeated), reverse=True)
+    assert sum(links[IN_FLIGHT:]) <= 2 * COMMIT_LINKS
+    assert read_status(sea.data).counters["workers.died"] == 2
+
+
+async def test_workers_end_with_their_supervisor_and_another_number_of_them_goes_on(tmp_path: Path) -> None:
+    code = """
+import asyncio, sys
+from config import Settings
+from crawler.crew import Crew
+async def main():
+    crew = Crew(Settings.model_validate_json(sys.argv[1]), sys.argv[2:], 3)
+    running = asyncio.ensure_future(crew.run())
+    while (found := crew.snapshot()) is None or found.attempts < 40:
+        await asyncio.sleep(0.01)
+    print(*(post.process.pid for post in crew._posts), flush=True)
+    await running
+asyncio.run(main())
+"""
+    async with serve(SPEC, ADDRESSES, log=tmp_path / "log") as web:
+        sea = Sea(web, tmp_path)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, sea.settings().model_dump_json(), *web.seeds,
+            cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        pids = [int(pid) for pid in (await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)).split()]
+        process.kill()
+        await process.wait()
+        with suppress(DataDirectoryBusy):  # refused while one of them still lives
+            async with SharedStore.open(sea.data, compression_level=1):
+                assert not any(map(is_alive, pids))
+        await until(lambda: not any(map(is_alive, pids)))
+        status = read_status(sea.data)
+        assert (status.stop_reason, status.totals.conserved, status.totals.queued > 0) == (None, True, True)
+        assert (await sea.crawl(2)).reason == "exhausted"
+    assert_complete(sea)
+    assert_polite(tmp_path / "log")
+    assert pages_in(tmp_path / "log") == Counter(dict.fromkeys(sea.reach.fetched, 1)), "they had ended cleanly"
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if Path("/proc").is_dir() else True
+
+
+async def test_crawl_goes_on_with_one_worker_and_with_several_in_turn(sea: Sea) -> None:
+    reasons: list[str] = []
+    for workers in (2, 1, 3, 1):
+        limit = 60 * (len(reasons) + 1) if len(reasons) < 3 else 0
+        settings = sea.settings(crawl={"max_pages": limit, "workers": workers})
+        report = await asyncio.wait_for(crawl_of(settings, sea.web.seeds).run(), PATIENCE_S)
+        reasons.append(report.reason)
+        assert report.snapshot is not None
+        assert not limit or limit <= report.snapshot.attempts < limit + workers
+        assert read_status(sea.data).totals.conserved
+    assert reasons == ["page limit"] * 3 + ["exhausted"]
+    assert_complete(sea)
+
+
+async def test_stop_is_clean_and_the_crawl_goes_on(sea: Sea) -> None:
+    crew = sea.crew(2)
+    assert (crew.stopping, crew.snapshot()) == (False, None)
+    running = asyncio.create_task(crew.run())
+    await had(crew, 60)
+    crew.stop("interrupted")
+    report = await asyncio.wait_for(running, PATIENCE_S)
+    assert (crew.stopping, report.reason) == (True, "interrupted")
+    status = read_status(sea.data)
+    assert (status.stop_reason, status.totals.conserved) == ("interrupted", True)
+    assert report.snapshot is not None
+    assert report.snapshot.attempts == status.totals.done + status.totals.failed
+    assert (await sea.crawl(2)).resumed
+    assert_complete(sea)
+
+
+async def test_stop_before_the_start_keeps_the_seeds(sea: Sea) -> None:
+    crew = sea.crew(2)
+    crew.stop("interrupted")
+    assert (await asyncio.wait_for(crew.run(), PATIENCE_S)).reason == "interrupted"
+    assert read_status(sea.data).totals.discovered >= len(sea.web.seeds)
+
+
+async def test_time_limit_stops_all_workers(sea: Sea) -> None:
+    report = await sea.crawl(2, crawl={"max_time": 2.0}, politeness={"delay": 60.0})
+    assert report.reason == "time limit"
+
+
+async def test_finished_crawl_is_not_begun_again(sea: Sea) -> None:
+    await sea.crawl(2)
+    assert (await sea.crawl(2)).reason == "already finished"
+
+
+async def test_page_that_ends_its_worker_twice_is_set_aside(tmp_path: Path) -> None:
+    deadly = "http://a.test/deadly"
+    answers = {
+        "http://a.test/": page("/deadly", "/next", "http://b.test/"),
+        deadly: page(*(f"/{number}" for number in range(20_000))),
+        "http://a.test/next": page(),
+        "http://b.test/": page(),
+    }
+    async with serving(answers) as (web, served):
+        settings = settings_at(
+            served.at, tmp_path, fetch={"concurrency": 2}, scope={"follow": "any", "exclude": ["re:[0-9]$"]}
+        )
+        crew = Crew(settings, ["http://a.test/"], 2)
+        running = asyncio.create_task(crew.run())
+        hunting = asyncio.create_task(kill_readers_of(deadly, crew))
+        report = await asyncio.wait_for(running, PATIENCE_S)
+        hunting.cancel()
+    stored = Stored(tmp_path)
+    assert report.reason == "exhausted"
+    assert report.snapshot is not None
+    assert (report.snapshot.counters["workers.died"], web.times(deadly)) == (2, 2)
+    assert sorted(stored.pages) == sorted(answers)
+    assert (stored.only(deadly).status, report.snapshot.counters["denied.unsafe_html"]) == (None, 1)
+    assert read_status(tmp_path).totals.conserved
+
+
+async def kill_readers_of(url: str, crew: Crew) -> None:
+    """Kill every worker that is seen to read a page: what a parser that crashes would do."""
+    mark = fingerprint(url)
+    while True:
+        await asyncio.sleep(0.0005)
+        for post in crew._posts:
+            if crew.board is not None and crew.board.read_by(post.number) == mark and post.process is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(post.process.pid, signal.SIGKILL)
+                await post.process.wait()
+
+
+async def test_workers_that_never_come_to_anything_end_the_crawl(sea: Sea) -> None:
+    crew = sea.crew(2)
+
+    async def kill_all() -> None:
+        while True:
+            await asyncio.sleep(0.005)
+            for post in crew._posts:
+                if post.process is not None and post.process.returncode is None:
+                    post.process.kill()
+
+    killing = asyncio.create_task(kill_all())
+    with pytest.raises(WorkerDies):
+        await asyncio.wait_for(crew.run(), PATIENCE_S)
+    killing.cancel()
+    assert read_status(sea.data).totals.conserved
+
+
+async def test_fault_of_one_worker_ends_all_with_its_line(sea: Sea) -> None:
+    crew = sea.crew(2)
+    running = asyncio.create_task(crew.run())
+    await had(crew, 40)
+    (sea.data / "crawl.db").rename(sea.data / "away.db")
+    with pytest.raises(Exception, match=r"went away while they were in use"):
+        await asyncio.wait_for(running, PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    ("follow", "seeds", "workers", "expected"),
+    [
+        pytest.param("any", ["http://a.test/"], 3, 3, id="as set"),
+        pytest.param("any", ["http://a.test/"], 0, usable_cores(), id="one for each core"),
+        pytest.param("domain", ["http://a.test/", "http://x.a.test/"], 3, 1, id="one domain"),
+        pytest.param("host", ["http://a.test/", "http://b.test/"], 3, 2, id="two domains"),
+        pytest.param("host", [], 3, 1, id="no seeds"),
+    ],
+)
+def test_no_more_workers_than_have_something_to_do(
+    tmp_path: Path, follow: str, seeds: list[str], workers: int, expected: int
+) -> None:
+    crawl: dict[str, Any] = {"seeds": seeds, "workers": workers}
+    settings = settings_at(None, tmp_path, crawl=crawl, scope={"follow": follow})
+    assert workers_for(settings, seeds) == expected
+    assert isinstance(crawl_of(settings, seeds), Crew) == (expected > 1)
