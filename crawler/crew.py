@@ -235,7 +235,7 @@ class Crew(Crawl):
                 self.stop("only parked hosts remain" if queued else EXHAUSTED)
             elif resting is None or resting != self._resting():
                 resting = self._resting()
-                if resting is not None and await store.pending_offers():
+                if resting is not None and await store.pending():
                     resting = None
                 looked_at = time.monotonic()
 

@@ -11,6 +11,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from crawler.url import host_of
+from storage.records import Failure
+
 if TYPE_CHECKING:
     from crawler.parts import Parts
     from crawler.worker import Worker
@@ -57,7 +60,8 @@ class Exchange:
         found, looked_at = 0, time.monotonic()
         if not self._parts.recorder.judging:
             found = await self.take(TAKEN_MAX)
-        resting = self._parts.frontier.finished
+        found += await self._run_errands()
+        resting = self._parts.frontier.finished and not self._parts.share.errands
         self.looked_at = looked_at
         self.idle = resting and not found and self._parts.recorder.is_empty
         self.activity += not self.idle
@@ -70,6 +74,25 @@ class Exchange:
         if offers:
             self._worker.wake()
         return len(offers)
+
+    async def _run_errands(self) -> int:
+        """Take on what robots.txt files others want fetched, and put those in force that others have fetched."""
+        errands, frontier = self._parts.share.errands, self._parts.frontier
+        taken = 0
+        for hop, errand in errands.take(await self._store.errands(TAKEN_MAX)):
+            taken += 1
+            host = frontier.host(host_of(errand.url))
+            if not frontier.robots_hop(hop, errand.url, host, time.monotonic()):
+                self._worker.robots.fail(hop, Failure.CONNECT, time.monotonic())
+        for origin, asked_at in list(errands.awaited.items()):
+            row = await self._store.answer_for(origin)
+            if row is not None and row.fetched_at >= asked_at:
+                del errands.awaited[origin]
+                self._worker.robots.answered_elsewhere(row, time.monotonic())
+                taken += 1
+        if taken:
+            self._worker.wake()
+        return taken
 
     def _mind_the_hungry(self, resting: bool) -> None:
         """Commit early what this worker needs before it is idle, and what another that has nothing to do waits for."""

@@ -431,6 +431,10 @@ class Frontier:
             self._wake(host, now)
         return True
 
+    def robots_host(self, origin: str) -> HostQueue:
+        """Return the host that waits for the robots.txt of an origin."""
+        return self._robots_asked[origin]
+
     def robots_answered(self, origin: str, state: RobotsState, now: float) -> HostQueue:
         """Put an origin's robots.txt in force and return the host it belongs to."""
         self.robots[origin] = state

@@ -95,7 +95,7 @@ class Recorder:
         """Whether all that happened is committed."""
         batch = self._batch
         pending = batch.pages or batch.added or batch.finished or batch.robots or batch.taken
-        return not (self._committing or pending or self._touched or self.share.offering)
+        return not (self._committing or pending or self._touched or self.share.offering or self.share.errands.waiting)
 
     def hurry(self) -> None:
         """Ask for a commit now: somebody waits for rows that only it will put on disk."""
@@ -150,6 +150,7 @@ class Recorder:
         self._seen_at.clear()
         batch.counters = self._newly_counted()
         batch.offers = self.share.hand_over()
+        batch.errands, batch.errands_ended = self.share.errands.hand_over()
         return batch
 
     def _newly_counted(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Final
 
+from crawler.errands import Errands
 from crawler.jobs import Discovery
 from crawler.url import domains_of, fingerprint, shard_of
 from storage.leases import Lease
@@ -30,6 +31,7 @@ class Share:
         self._poisoned = poisoned
         self._recent = array("Q", bytes(8 * RECENT)) if board is not None else array("Q")
         self._offers: list[OfferRow] = []
+        self.errands = Errands()
 
     @property
     def is_whole(self) -> bool:

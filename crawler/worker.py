@@ -99,7 +99,7 @@ class Worker:
         self._share = parts.share
         self._outage = parts.outage
         self._pages = PageSettling(parts)
-        self._robots = RobotsSettling(parts)
+        self.robots = RobotsSettling(parts)
         self._bell = _Bell()
         self._wished = asyncio.Event()
         self._going_on = asyncio.Event()
@@ -191,7 +191,7 @@ class Worker:
             case Denied(request, failure):
                 self._pages.deny(request, failure)
             case RobotsRefused(fetch, failure):
-                self._robots.fail(fetch, failure, time.monotonic())
+                self.robots.fail(fetch, failure, time.monotonic())
             case _:
                 assert_never(job)
 
@@ -224,7 +224,7 @@ class Worker:
         except asyncio.CancelledError:
             self._abandon(fetch)
             raise
-        self._robots.settle(fetch, self._release(fetch, outcome), time.monotonic())
+        self.robots.settle(fetch, self._release(fetch, outcome), time.monotonic())
 
     def _abandon(self, job: Request | RobotsFetch) -> None:
         """Give back a job that was cut off; the next start keeps the delay after it."""
@@ -270,9 +270,9 @@ class Worker:
             case Request():
                 self._pages.settle(waiting, outcome, time.time(), now)
             case RobotsFetch() if outcome.outage:
-                self._frontier.robots_unanswered(waiting, now)
+                self.robots.leave(waiting, now)
             case RobotsFetch():
-                self._robots.fail(waiting, Failure.DNS, now)
+                self.robots.fail(waiting, Failure.DNS, now)
             case None:
                 pass
 

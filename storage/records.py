@@ -367,6 +367,19 @@ class OfferRow(NamedTuple):
     discovered_from: int | None
 
 
+class ErrandRow(NamedTuple):
+    """A robots.txt that redirected to a shard of another worker: who fetches it writes the answer for `origin`."""
+
+    shard: int
+    """Of `url`."""
+    origin: str
+    host_id: int
+    """Of `origin`."""
+    url: str
+    hops: int
+    """Redirects up to `url`."""
+
+
 @dataclass(slots=True)
 class Batch:
     """Everything that becomes visible in one transaction. `finished` are keys of the queue: (host_id, seq)."""
@@ -388,3 +401,7 @@ class Batch:
     """URLs found here that belong to other workers."""
     taken: list[tuple[int, str]] = field(default_factory=list)
     """Offers that were judged, by shard and URL: with this batch they are gone."""
+    errands: list[ErrandRow] = field(default_factory=list)
+    """Robots.txt files that other workers are to fetch."""
+    errands_ended: list[tuple[int, str]] = field(default_factory=list)
+    """Those that were fetched for others, by shard and origin; the answers are in `robots`."""

@@ -18,7 +18,7 @@ from storage import statements
 from storage.directory import DataDirectory
 from storage.errors import LeaseHeld, LeaseLost
 from storage.leases import Lease, Shards, portions
-from storage.records import Batch, OfferRow
+from storage.records import Batch, ErrandRow, OfferRow, RobotsRow
 from storage.segments import SegmentWriter
 from storage.sqlite import CrawlStore, Prepared, connect, summed
 
@@ -60,7 +60,8 @@ class SharedStore(CrawlStore):
     async def _divide(self, shards: list[Shards]) -> list[Shards]:
         async with self._transaction():
             first_host_id = int((await self._rows("highest_host_id", self._run, source=SQL))[0][0]) + 1
-            await self._database.execute(SQL["forget_leases"])
+            for name in ("forget_leases", "forget_errands"):
+                await self._database.execute(SQL[name])
             rows = [(*part, first_host_id + number, len(shards)) for number, part in enumerate(shards)]
             await self._database.executemany(SQL["insert_lease"], rows)
         return shards
@@ -73,9 +74,9 @@ class SharedStore(CrawlStore):
         async with self._transaction():
             await self._database.execute(SQL["revoke_lease"], (shards.first,))
 
-    async def pending_offers(self) -> int:
-        """Return how many offers no worker has judged yet."""
-        return int((await self._read("pending_offers", source=SQL))[0][0])
+    async def pending(self) -> int:
+        """Return how many offers and errands no worker is done with."""
+        return int((await self._read("pending", source=SQL))[0][0])
 
     # A worker's part.
 
@@ -128,6 +129,16 @@ class SharedStore(CrawlStore):
         rows = await self._read("offers", *self.lease.shards, limit, source=SQL)
         return [OfferRow._make(row) for row in self._as_written(rows)]
 
+    async def errands(self, limit: int) -> list[ErrandRow]:
+        """Return up to `limit` errands for the lease's shards; those under way are among them."""
+        rows = await self._read("errands", *self.lease.shards, limit, source=SQL)
+        return [ErrandRow._make(row) for row in self._as_written(rows)]
+
+    async def answer_for(self, origin: str) -> RobotsRow | None:
+        """Return the stored robots.txt answer of an origin, whoever fetched it."""
+        rows = await self._read("robots_of_origin", origin, source=SQL)
+        return next((RobotsRow._make(row) for row in self._as_written(rows)), None)
+
     # What a commit does beyond the store of one worker.
 
     async def _commit(self, batch: Batch, now: float) -> None:
@@ -142,6 +153,8 @@ class SharedStore(CrawlStore):
         await super()._apply(prepared, now)
         await self._many("insert_offer", prepared.batch.offers, summed, SQL)
         await self._many("delete_offer", prepared.batch.taken, source=SQL)
+        await self._many("insert_errand", prepared.batch.errands, summed, SQL)
+        await self._many("delete_errand", prepared.batch.errands_ended, source=SQL)
 
     async def _hold(self, now: float) -> None:
         lease = self.lease

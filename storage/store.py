@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from storage.leases import Lease, Shards
-from storage.records import Batch, HostRow, OfferRow, QueueRow, RobotsRow
+from storage.records import Batch, ErrandRow, HostRow, OfferRow, QueueRow, RobotsRow
 from storage.seenchunks import Fingerprints
 
 
@@ -32,6 +32,12 @@ class WorkerStore(Protocol):
 
     async def offers(self, limit: int) -> list[OfferRow]:
         """Return up to `limit` offers that no committed batch of this worker has taken."""
+
+    async def errands(self, limit: int) -> list[ErrandRow]:
+        """Return up to `limit` errands that no committed batch of this worker has ended."""
+
+    async def answer_for(self, origin: str) -> RobotsRow | None:
+        """Return the robots.txt answer of an origin, whichever worker committed it."""
 
     async def refill(self, host_id: int, after_seq: int, limit: int) -> list[QueueRow]:
         """Return up to `limit` queued URLs of a host that come after `after_seq`, in order of seq."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,11 +26,14 @@ from bench.vweb.spec import NO_FAULTS, WebSpec
 from config import Settings
 from crawler.crew import Crew, WorkerDies, crawl_of, usable_cores, workers_for
 from crawler.supervisor import Report
-from crawler.url import fingerprint
+from crawler.url import domains_of, fingerprint, shard_of
 from storage.errors import DataDirectoryBusy
+from storage.leases import Shards, portions
+from storage.records import Failure
 from storage.sharing import SharedStore
 from storage.status import read_status
-from tests.crawling import Sections, Stored, page, serving, settings_at
+from tests.crawling import Sections, Stored, moved, page, serving, settings_at
+from tests.servers import response
 
 SPEC: Final = WebSpec(hosts=24, pages_per_host=12, profile=4, faults=replace(NO_FAULTS, redirect=0.1, missing=0.05))
 ADDRESSES: Final = tuple(f"127.0.0.{number}" for number in range(1, 9))
@@ -301,6 +306,46 @@ async def test_fault_of_one_worker_ends_all_with_its_line(sea: Sea) -> None:
     (sea.data / "crawl.db").rename(sea.data / "away.db")
     with pytest.raises(Exception, match=r"went away while they were in use"):
         await asyncio.wait_for(running, PATIENCE_S)
+
+
+def hosts_of(shards: Shards, number: int) -> list[str]:
+    """Return the names of hosts that the owner of some shards crawls."""
+    names = (f"h{at}.test" for at in count())
+    return list(islice((name for name in names if shard_of(domains_of(name).domain) in shards), number))
+
+
+async def test_robots_txt_that_leads_to_hosts_of_another_worker_is_fetched_by_that_worker(tmp_path: Path) -> None:
+    (asking, own), (other, last) = (hosts_of(half, 2) for half in portions(2))
+    rules = response("200 OK", b"User-agent: *\nDisallow: /private\n", Content_Type="text/plain")
+    answers = {
+        f"http://{asking}/robots.txt": moved(f"http://{other}/there"),
+        f"http://{other}/there": moved(f"http://{own}/back"),  # and back, so that every worker asks its own hosts alone
+        f"http://{own}/back": moved(f"http://{last}/at-last"),
+        f"http://{last}/at-last": rules,
+        f"http://{asking}/": page("/private", "/public"),
+        f"http://{asking}/public": page(),
+    }
+    async with serving(answers) as (web, served):
+        settings = settings_at(served.at, tmp_path, scope={"follow": "host"})
+        report = await asyncio.wait_for(Crew(settings, [f"http://{asking}/"], 2).run(), PATIENCE_S)
+    stored = Stored(tmp_path)
+    assert report.reason == "exhausted"
+    assert stored.only(f"http://{asking}/private").failure == Failure.ROBOTS
+    assert stored.only(f"http://{asking}/public").status == 200
+    assert [web.times(url) for url in answers] == [1] * len(answers)
+    with closing(sqlite3.connect(tmp_path / "crawl.db")) as database:
+        assert database.execute("SELECT count(*) FROM errands").fetchone() == (0,)
+
+
+async def test_robots_txt_that_leads_to_a_dead_host_of_another_worker_closes_its_own(tmp_path: Path) -> None:
+    (asking,), (dead,) = (hosts_of(half, 1) for half in portions(2))
+    answers = {f"http://{asking}/robots.txt": moved(f"http://{dead}:1/robots.txt"), f"http://{asking}/": page()}
+    async with serving(answers) as (web, served):
+        hosts = {asking: f"{served.at.ip}:{served.at.port}", dead: "127.0.0.1:1"}
+        settings = settings_at(None, tmp_path, network={"hosts": hosts, "allow_addresses": ["127.0.0.0/8"]})
+        report = await asyncio.wait_for(Crew(settings, [f"http://{asking}/"], 2).run(), PATIENCE_S)
+    assert report.reason == "only parked hosts remain"
+    assert web.pages_asked == []
 
 
 @pytest.mark.parametrize(

@@ -67,9 +67,9 @@ async def test_pending_offers_are_counted_and_a_fresh_run_forgets_them(
     sharing: Sharing, supervisor: SharedStore
 ) -> None:
     await (await sharing.worker(LOW)).commit(Batch(offers=[offer("http://there.example/")]), NOW)
-    assert await supervisor.pending_offers() == 1
+    assert await supervisor.pending() == 1
     await supervisor.start_run("test", "{}", fresh=True, now=NOW)
-    assert await supervisor.pending_offers() == 0
+    assert await supervisor.pending() == 0
 
 
 def test_every_statement_is_used() -> None:

@@ -209,7 +209,7 @@ class Session:
                 with self.counted(request):
                     self.worker._pages.deny(request, failure)
             case RobotsRefused(fetch, failure):
-                self.worker._robots.fail(fetch, failure, self.now)
+                self.worker.robots.fail(fetch, failure, self.now)
             case _:
                 assert_never(job)
 
@@ -238,7 +238,7 @@ class Session:
             with self.counted(job):
                 self.worker._pages.settle(job, outcome, schedule.clock.time(), self.now)
         else:
-            self.worker._robots.settle(job, outcome, self.now)
+            self.worker.robots.settle(job, outcome, self.now)
             self.witness.told(job.origin, self.frontier.robots.get(job.origin))
 
     @contextmanager

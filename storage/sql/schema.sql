@@ -109,6 +109,17 @@ CREATE TABLE offers (
     PRIMARY KEY (shard, url)
 ) STRICT, WITHOUT ROWID;
 
+-- Robots.txt files that one worker fetches for another, until their answers are in robots.
+CREATE TABLE errands (
+    shard INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    host_id INTEGER NOT NULL,
+    url TEXT NOT NULL,
+    hops INTEGER NOT NULL,
+    row_sum INTEGER NOT NULL,          -- as in queue
+    PRIMARY KEY (shard, origin)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE robots (
     origin TEXT PRIMARY KEY,
     host_id INTEGER NOT NULL,

@@ -38,5 +38,21 @@ DELETE FROM offers WHERE shard = ? AND url = ?;
 -- name: offers
 SELECT shard, url, host, depth, via, hops, discovered_from, row_sum FROM offers WHERE shard BETWEEN ? AND ? LIMIT ?;
 
--- name: pending_offers
-SELECT count(*) FROM offers;
+-- name: pending
+SELECT (SELECT count(*) FROM offers) + (SELECT count(*) FROM errands);
+
+-- name: insert_errand
+INSERT OR REPLACE INTO errands (shard, origin, host_id, url, hops, row_sum) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: delete_errand
+DELETE FROM errands WHERE shard = ? AND origin = ?;
+
+-- name: errands
+SELECT shard, origin, host_id, url, hops, row_sum FROM errands WHERE shard BETWEEN ? AND ? LIMIT ?;
+
+-- name: robots_of_origin
+SELECT origin, host_id, verdict, status, body, fetched_at, expires_at, row_sum FROM robots WHERE origin = ?;
+
+-- name: forget_errands
+-- Who gave them is no longer there; the hosts ask again.
+DELETE FROM errands;
