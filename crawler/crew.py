@@ -35,6 +35,10 @@ LOOK_S: Final = 0.1
 """Between two looks whether the crawl is over."""
 DEATHS_MAX: Final = 5
 """Lives of a worker in a row in which it fetched nothing; then the crawl ends."""
+SILENCE_S: Final = 60.0
+"""After which a worker counts as hanging and is killed: it tells its state every fifth of a second."""
+START_S: Final = 300.0
+"""How long it may take to tell the first one: a large queue is read before."""
 STRIKES: Final = 2
 """Deaths while a page was being read, after which it is set aside: the first may have been chance."""
 
@@ -57,6 +61,8 @@ class Post:
     shards: Shards
     process: Process | None = None
     state: State | None = None
+    heard_at: float = 0.0
+    """Monotonic seconds, of the last message."""
     snapshot: Snapshot | None = None
     ended: Ended | None = None
     deaths: int = 0
@@ -180,6 +186,7 @@ class Crew(Crawl):
             pass_fds=(order.board, order.lock), start_new_session=True, limit=LINE_BYTES_MAX,
         )  # fmt: skip
         assert process.stdin is not None and process.stdout is not None
+        post.heard_at = time.monotonic()
         process.stdin.write(line_of(order))
         if self.stopping:
             self._tell_stop(post)
@@ -190,6 +197,7 @@ class Crew(Crawl):
         post.state = post.process = None
 
     def _take_in(self, post: Post, line: bytes) -> None:
+        post.heard_at = time.monotonic()
         match report_in(line):
             case State() as state:
                 post.state = state
@@ -214,6 +222,13 @@ class Crew(Crawl):
             self._fault = self._fault or WorkerDies()
             self.stop("a fault")
 
+    def _kill_hanging(self) -> None:
+        """Kill workers that have told nothing for too long: a page that is read without end is one's last."""
+        for post in self._posts:
+            process, limit_s = post.process, START_S if post.state is None else SILENCE_S
+            if process is not None and process.returncode is None and time.monotonic() - post.heard_at > limit_s:
+                process.kill()
+
     async def _kill_all(self) -> None:
         """End what still runs, at once."""
         left = [post.process for post in self._posts if post.process is not None]
@@ -230,6 +245,7 @@ class Crew(Crawl):
         resting, looked_at = None, 0.0
         while not self.stopping:
             await asyncio.sleep(LOOK_S)
+            self._kill_hanging()
             if resting is not None and resting == self._resting(looked_at):
                 queued = sum(post.snapshot.queued for post in self._posts if post.snapshot is not None)
                 self.stop("only parked hosts remain" if queued else EXHAUSTED)

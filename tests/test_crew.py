@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sqlite3
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
-from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,16 +22,13 @@ from bench.vweb.reach import Reach, reachable
 from bench.vweb.site import Web
 from bench.vweb.spec import NO_FAULTS, WebSpec
 from config import Settings
+from crawler import crew as module
 from crawler.crew import Crew, WorkerDies, crawl_of, usable_cores, workers_for
 from crawler.supervisor import Report
-from crawler.url import domains_of, fingerprint, shard_of
-from storage.errors import DataDirectoryBusy
-from storage.leases import Shards, portions
-from storage.records import Failure
-from storage.sharing import SharedStore
+from crawler.url import fingerprint
+from storage.directory import DataDirectory, is_held
 from storage.status import read_status
-from tests.crawling import Sections, Stored, moved, page, serving, settings_at
-from tests.servers import response
+from tests.crawling import Sections, Stored, page, serving, settings_at
 
 SPEC: Final = WebSpec(hosts=24, pages_per_host=12, profile=4, faults=replace(NO_FAULTS, redirect=0.1, missing=0.05))
 ADDRESSES: Final = tuple(f"127.0.0.{number}" for number in range(1, 9))
@@ -114,11 +109,11 @@ def assert_polite(log: Path) -> None:
         assert min(shortest_gaps(served, key).values()) >= pause - TOLERANCE_S
 
 
-@pytest.mark.parametrize("workers", [2, 4])
-async def test_crawl_of_several_workers_is_complete_and_polite(tmp_path: Path, workers: int) -> None:
+async def test_crawl_of_several_workers_is_complete_and_polite(tmp_path: Path) -> None:
     async with serve(SPEC, ADDRESSES, log=tmp_path / "log") as web:
         sea = Sea(web, tmp_path)
-        report = await sea.crawl(workers)
+        report = await sea.crawl(4)
+        assert (await sea.crawl(4)).reason == "already finished"
     assert (report.reason, report.run, report.resumed) == ("exhausted", 1, False)
     assert_complete(sea)
     assert pages_in(tmp_path / "log") == Counter(dict.fromkeys(sea.reach.fetched, 1))
@@ -131,16 +126,19 @@ async def test_crawl_of_several_workers_is_complete_and_polite(tmp_path: Path, w
     assert counters["links"] == read_status(sea.data).totals.discovered - len(web.seeds) + left
 
 
-async def test_worker_that_is_killed_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
+async def test_worker_that_dies_or_hangs_is_replaced_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SILENCE_S", 3.0)
     async with serve(SPEC, ADDRESSES, log=tmp_path / "log") as web:
         sea = Sea(web, tmp_path)
         crew = sea.crew(2)
         running = asyncio.create_task(crew.run())
-        for post in (0, 1):
+        for post, number in ((0, signal.SIGKILL), (1, signal.SIGSTOP)):
             await had(crew, 60 + 60 * post)
             process = crew._posts[post].process
             assert process is not None
-            process.kill()
+            process.send_signal(number)
         report = await asyncio.wait_for(running, PATIENCE_S)
     assert report.reason == "exhausted"
     assert_complete(sea)
@@ -177,10 +175,8 @@ asyncio.run(main())
         pids = [int(pid) for pid in (await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)).split()]
         process.kill()
         await process.wait()
-        with suppress(DataDirectoryBusy):  # refused while one of them still lives
-            async with SharedStore.open(sea.data, compression_level=1):
-                assert not any(map(is_alive, pids))
-        await until(lambda: not any(map(is_alive, pids)))
+        await until(lambda: not is_held(DataDirectory(sea.data)))
+        assert not any(map(is_alive, pids)), "a worker had let go of the directory before it ended"
         status = read_status(sea.data)
         assert (status.stop_reason, status.totals.conserved, status.totals.queued > 0) == (None, True, True)
         assert (await sea.crawl(2)).reason == "exhausted"
@@ -197,51 +193,22 @@ def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z" if Path("/proc").is_dir() else True
 
 
-async def test_crawl_goes_on_with_one_worker_and_with_several_in_turn(sea: Sea) -> None:
+async def test_limit_holds_for_all_workers_and_one_goes_on_alone(sea: Sea) -> None:
     reasons: list[str] = []
-    for workers in (2, 1, 3, 1):
-        limit = 60 * (len(reasons) + 1) if len(reasons) < 3 else 0
+    for workers, limit in ((2, 100), (1, 150), (1, 0)):
         settings = sea.settings(crawl={"max_pages": limit, "workers": workers})
         report = await asyncio.wait_for(crawl_of(settings, sea.web.seeds).run(), PATIENCE_S)
         reasons.append(report.reason)
         assert report.snapshot is not None
         assert not limit or limit <= report.snapshot.attempts < limit + workers
         assert read_status(sea.data).totals.conserved
-    assert reasons == ["page limit"] * 3 + ["exhausted"]
+    assert reasons == ["page limit"] * 2 + ["exhausted"]
     assert_complete(sea)
-
-
-async def test_stop_is_clean_and_the_crawl_goes_on(sea: Sea) -> None:
-    crew = sea.crew(2)
-    assert (crew.stopping, crew.snapshot()) == (False, None)
-    running = asyncio.create_task(crew.run())
-    await had(crew, 60)
-    crew.stop("interrupted")
-    report = await asyncio.wait_for(running, PATIENCE_S)
-    assert (crew.stopping, report.reason) == (True, "interrupted")
-    status = read_status(sea.data)
-    assert (status.stop_reason, status.totals.conserved) == ("interrupted", True)
-    assert report.snapshot is not None
-    assert report.snapshot.attempts == status.totals.done + status.totals.failed
-    assert (await sea.crawl(2)).resumed
-    assert_complete(sea)
-
-
-async def test_stop_before_the_start_keeps_the_seeds(sea: Sea) -> None:
-    crew = sea.crew(2)
-    crew.stop("interrupted")
-    assert (await asyncio.wait_for(crew.run(), PATIENCE_S)).reason == "interrupted"
-    assert read_status(sea.data).totals.discovered >= len(sea.web.seeds)
 
 
 async def test_time_limit_stops_all_workers(sea: Sea) -> None:
     report = await sea.crawl(2, crawl={"max_time": 2.0}, politeness={"delay": 60.0})
     assert report.reason == "time limit"
-
-
-async def test_finished_crawl_is_not_begun_again(sea: Sea) -> None:
-    await sea.crawl(2)
-    assert (await sea.crawl(2)).reason == "already finished"
 
 
 async def test_page_that_ends_its_worker_twice_is_set_aside(tmp_path: Path) -> None:
@@ -306,46 +273,6 @@ async def test_fault_of_one_worker_ends_all_with_its_line(sea: Sea) -> None:
     (sea.data / "crawl.db").rename(sea.data / "away.db")
     with pytest.raises(Exception, match=r"went away while they were in use"):
         await asyncio.wait_for(running, PATIENCE_S)
-
-
-def hosts_of(shards: Shards, number: int) -> list[str]:
-    """Return the names of hosts that the owner of some shards crawls."""
-    names = (f"h{at}.test" for at in count())
-    return list(islice((name for name in names if shard_of(domains_of(name).domain) in shards), number))
-
-
-async def test_robots_txt_that_leads_to_hosts_of_another_worker_is_fetched_by_that_worker(tmp_path: Path) -> None:
-    (asking, own), (other, last) = (hosts_of(half, 2) for half in portions(2))
-    rules = response("200 OK", b"User-agent: *\nDisallow: /private\n", Content_Type="text/plain")
-    answers = {
-        f"http://{asking}/robots.txt": moved(f"http://{other}/there"),
-        f"http://{other}/there": moved(f"http://{own}/back"),  # and back, so that every worker asks its own hosts alone
-        f"http://{own}/back": moved(f"http://{last}/at-last"),
-        f"http://{last}/at-last": rules,
-        f"http://{asking}/": page("/private", "/public"),
-        f"http://{asking}/public": page(),
-    }
-    async with serving(answers) as (web, served):
-        settings = settings_at(served.at, tmp_path, scope={"follow": "host"})
-        report = await asyncio.wait_for(Crew(settings, [f"http://{asking}/"], 2).run(), PATIENCE_S)
-    stored = Stored(tmp_path)
-    assert report.reason == "exhausted"
-    assert stored.only(f"http://{asking}/private").failure == Failure.ROBOTS
-    assert stored.only(f"http://{asking}/public").status == 200
-    assert [web.times(url) for url in answers] == [1] * len(answers)
-    with closing(sqlite3.connect(tmp_path / "crawl.db")) as database:
-        assert database.execute("SELECT count(*) FROM errands").fetchone() == (0,)
-
-
-async def test_robots_txt_that_leads_to_a_dead_host_of_another_worker_closes_its_own(tmp_path: Path) -> None:
-    (asking,), (dead,) = (hosts_of(half, 1) for half in portions(2))
-    answers = {f"http://{asking}/robots.txt": moved(f"http://{dead}:1/robots.txt"), f"http://{asking}/": page()}
-    async with serving(answers) as (web, served):
-        hosts = {asking: f"{served.at.ip}:{served.at.port}", dead: "127.0.0.1:1"}
-        settings = settings_at(None, tmp_path, network={"hosts": hosts, "allow_addresses": ["127.0.0.0/8"]})
-        report = await asyncio.wait_for(Crew(settings, [f"http://{asking}/"], 2).run(), PATIENCE_S)
-    assert report.reason == "only parked hosts remain"
-    assert web.pages_asked == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,45 @@
+"""The memory of all workers: what each has had, what it reads, and who has nothing to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from crawler.board import Board
+
+
+@pytest.fixture
+def boards() -> Iterator[list[Board]]:
+    made = Board.make(2)
+    yield [made, Board(made.handle, 2, 0), Board(made.handle, 2, 1)]
+    made.close()
+
+
+def test_what_all_have_had_is_counted_together_with_earlier_starts(boards: list[Board]) -> None:
+    supervisor, one, two = boards
+    supervisor.start_from(100, 5000)
+    assert one.tell(3, 10) == (103, 5010)
+    assert two.tell(4, 20) == (107, 5030)
+    assert one.tell(5, 30) == (109, 5050)
+
+
+def test_what_a_dead_worker_had_counts_on_and_the_next_begins_at_nothing(boards: list[Board]) -> None:
+    supervisor, one, two = boards
+    one.tell(3, 10)
+    one.reading(7)
+    one.hungry(hungry=True)
+    assert supervisor.read_by(0) == 7
+    assert supervisor.bury(0, 1.0, 0.0) == 7
+    assert (supervisor.read_by(0), two.someone_hungry) == (0, False)
+    assert two.tell(1, 1) == (4, 11)
+    assert one.tell(1, 1) == (5, 12)
+
+
+def test_hungry_worker_is_known_to_the_others(boards: list[Board]) -> None:
+    _, one, two = boards
+    found = [one.someone_hungry]
+    for hungry in (True, False):
+        two.hungry(hungry=hungry)
+        found.append(one.someone_hungry)
+    assert found == [False, True, False]
