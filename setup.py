@@ -12,6 +12,7 @@ from setuptools import setup
 
 COMPILED: Final = [
     "crawler/addressgate.py",
+    "crawler/addresstable.py",
     "crawler/admission.py",
     "crawler/charset.py",
     "crawler/encodings.py",
@@ -31,6 +32,7 @@ COMPILED: Final = [
     "crawler/scope.py",
     "crawler/seen.py",
     "crawler/settling.py",
+    "crawler/share.py",
     "crawler/stats.py",
     "crawler/traps.py",
     "crawler/url.py",

@@ -159,7 +159,7 @@ class FetchSettings(Section):
     """How pages are asked for, and what a response may cost."""
 
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 256
-    """Requests open in all: enough for a thousand polite hosts, and few enough for default file limits."""
+    """Requests open in all, of all workers: enough for a thousand polite hosts, few enough for default file limits."""
     product: ProductToken = "Linkmill"
     """Name in User-Agent, and the one that robots.txt groups are matched with."""
     contact: Contact = ""
@@ -224,7 +224,8 @@ class StorageSettings(Section):
     commit_interval: Annotated[Seconds, Field(gt=0)] = 5.0
     """Longest time between two commits: bounds what a crash makes the crawl fetch again."""
     commit_links: AtLeastOne = 100_000
-    """Links that a crash may cost: half of them bring a commit forward, all of them make fetching wait for it."""
+    """Links that a crash may cost a worker: half of them bring a commit forward, all of them make fetching wait for it.
+    """
     min_free: Bytes = 256 * 1024**2
     """Free space of the disk below which the crawl pauses until there is more; 0 means never. Room for some commits."""
     compression_level: Annotated[int, Field(ge=1, le=22)] = 3

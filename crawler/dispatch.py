@@ -6,7 +6,7 @@ tells its `State` all the time, a `Snapshot` now and then, and at last either `E
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import orjson
@@ -81,7 +81,9 @@ _KINDS: Final[dict[str, type[Report]]] = {kind.__name__: kind for kind in (State
 
 def line_of(message: Order | Report) -> bytes:
     """Return a message as it is sent."""
-    return orjson.dumps([type(message).__name__, message]) + b"\n"
+    # Not left to orjson: it reads a compiled class's memory as if it were an ordinary one's.
+    columns = {column.name: getattr(message, column.name) for column in fields(message)}
+    return orjson.dumps([type(message).__name__, columns]) + b"\n"
 
 
 def report_in(line: bytes) -> Report:

@@ -163,7 +163,8 @@ async def test_two_processes_never_enter_together() -> None:
 import sys, time
 from crawler.board import Board
 from crawler.addresstable import SharedAddressGates
-from crawler.outcome import Fetched
+from crawler.outcome import Answer, Fetched
+answer = Answer(200, [], "192.0.2.1", "1.1", 0.0, 0.0, 0.0)
 handle, number = map(int, sys.argv[1:])
 gate = SharedAddressGates(Board(handle, 2, number).addresses, 0.0005, 1).of("192.0.2.1")
 entered = []
@@ -173,7 +174,7 @@ while time.monotonic() < end:
     if gate.enter(now):
         time.sleep(0)
         left = time.monotonic()
-        gate.end(Fetched(None, b""), left)
+        gate.end(Fetched(answer, b""), left)
         entered.append(f"{now} {left}")
 print(*entered, sep="\\n")
 """

@@ -88,12 +88,15 @@ def _run() -> int:
 def fault_of(error: Exception) -> tuple[int, tuple[str, ...]] | None:
     """Return the exit code and the lines of what the operator has to mend; None for a bug."""
     from config import ConfigError
+    from crawler.crew import WorkerDies
     from crawler.fetch import UnsafeLibraryError
     from storage.errors import DataMissing, StorageError
 
     match error:
         case ConfigError(lines=lines):
             return 2, lines
+        case WorkerDies():
+            return 1, (str(error),)
         case DataMissing():
             return 3, (str(error),)
         case StorageError() | UnsafeLibraryError() | OutputLost():

@@ -153,6 +153,7 @@ def _status_lines(found: Status) -> list[tuple[str, str]]:
             f"{counters.get('pages', 0):,} pages in {counters.get('attempts', 0):,} requests; "
             + ", ".join(f"{name} {counters.get(key, 0):,}" for name, key in trouble),
         ),
+        *(("", f"{n:,} workers died and were replaced") for n in [counters.get("workers.died", 0)] if n),
         ("answers", answers_of(counters)),
         ("stored", f"{found.pages.rows:,} records of pages (requests and denied ones), {found.links.rows:,} links"),
         ("", f"{size(stored_bytes)} in {found.pages.segments + found.links.segments} segments"),
