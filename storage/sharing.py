@@ -151,10 +151,18 @@ class SharedStore(CrawlStore):
         if self.lease.epoch:
             await self._hold(now)
         await super()._apply(prepared, now)
-        await self._many("insert_offer", prepared.batch.offers, summed, SQL)
+        await self._offer(prepared.batch.offers)
         await self._many("delete_offer", prepared.batch.taken, source=SQL)
         await self._many("insert_errand", prepared.batch.errands, summed, SQL)
         await self._many("delete_errand", prepared.batch.errands_ended, source=SQL)
+
+    async def _offer(self, offers: list[OfferRow]) -> None:
+        """Add offers, and count those that wait already: another worker, or this one a while ago, has made them too."""
+        before = self._database.total_changes
+        await self._many("insert_offer", offers, summed, SQL)
+        repeated = len(offers) - (self._database.total_changes - before)
+        if repeated:
+            await self._many("add_counter", [(self._run, "offers.repeated", repeated)])
 
     async def _hold(self, now: float) -> None:
         lease = self.lease

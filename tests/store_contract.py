@@ -161,6 +161,7 @@ async def test_offer_reaches_the_owner_of_its_shard_once(sharing: Sharing) -> No
     assert sorted(await two.offers(10)) == [row, offer("http://there.example/b")]
     assert len(await two.offers(1)) == 1
     assert await one.offers(10) == []
+    assert await sharing.counters() == {"offers.repeated": 1}
 
 
 async def test_offer_stays_until_its_judgement_is_committed(sharing: Sharing) -> None:
