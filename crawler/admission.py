@@ -42,7 +42,7 @@ class Admission:
         self, links: Iterable[LinkRow], how: Discovery, counters: Counter[str], now: float
     ) -> Iterator[tuple[QueueRow, int]]:
         """Yield (queue row, fingerprint) of every link to follow; `how.via` says how plain links were found."""
-        known, skipped_rels = self._seen.known, self._skipped_rels
+        seen, lately, skipped_rels = self._seen, self._seen.lately, self._skipped_rels
         judged, admitted = "", False
         left: Left | None
         for url, host, _, kind, rel, *_ in links:
@@ -55,7 +55,7 @@ class Admission:
                     judged, admitted = host, self._scope.admits_host(host)
                 if not admitted:
                     left = Left.OUT_OF_SCOPE
-                elif (mark := fingerprint(url)) in known:
+                elif (mark := fingerprint(url)) in lately or mark in seen:
                     left = Left.SEEN
                 else:
                     left = self._refuse(url, host, how.depth)
@@ -69,7 +69,7 @@ class Admission:
     def admit_seed(self, url: str, host: str, counters: Counter[str], now: float) -> tuple[QueueRow, int] | None:
         """Return the queue row of a seed, or None, counted, when it is known or the rules leave it."""
         mark = fingerprint(url)
-        left: Left | None = Left.SEEN if mark in self._seen.known else self._refuse(url, host, 0)
+        left: Left | None = Left.SEEN if mark in self._seen else self._refuse(url, host, 0)
         if left is not None:
             counters[COUNTER_OF[left]] += 1
             return None
