@@ -41,6 +41,10 @@ class AddressGate:
         self.gate.delay_s = self._courtesy.delay_s
         self.gate.end(now)
 
+    def forgettable(self, now: float) -> bool:
+        """Tell whether a new gate would be no different."""
+        return not (self.waiting or self.queued or self.gate.open or self._courtesy.penalty_s) and self.admits(now)
+
     @property
     def calls(self) -> bool:
         """Whether it belongs into the heap: somebody waits, and no request must end first."""
@@ -65,3 +69,9 @@ class AddressGates:
             gate = self._gates[ip] = AddressGate(self._pace)
             gate.gate.hold(self._quiet_until)
         return gate
+
+    def forget(self, ip: str, now: float) -> None:
+        """Forget the gate of an address that nobody holds on to, if it says nothing."""
+        gate = self._gates.get(ip)
+        if gate is not None and self._quiet_until <= now and gate.forgettable(now):
+            del self._gates[ip]

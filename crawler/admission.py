@@ -95,4 +95,4 @@ class Admission:
     def _take_in(self, url: str, host: str, mark: int, how: Discovery, now: float) -> QueueRow:
         self._seen.add(mark)
         self._budget.spend(url, host)
-        return self._frontier.discover(url, self._frontier.host(host), how, now)
+        return self._frontier.discover(url, host, how, now)

@@ -44,6 +44,11 @@ class FingerprintTable:
     def __len__(self) -> int:
         return sum(shard.count for shard in self._shards) + (self._zero is not None)
 
+    @property
+    def size_bytes(self) -> int:
+        """What its slots take in RAM."""
+        return sum(shard.slots for shard in self._shards) * (12 if self._numbered else 8)
+
     def __contains__(self, mark: int) -> bool:
         shard = self._shards[mark >> _SHIFT]
         marks = shard.marks
@@ -74,10 +79,15 @@ class FingerprintTable:
 
     def update(self, marks: Marks, numbers: Numbers | None = None) -> None:
         """Take in many distinct fingerprints that are not there yet: 0.1 us each in large lots, 0.35 with `put`."""
-        order = np.argsort(marks)
-        marks = marks[order]
-        if numbers is not None:
-            numbers = numbers[order]
+        if numbers is None:
+            marks = np.sort(marks)
+        else:
+            order = np.argsort(marks)
+            marks, numbers = marks[order], numbers[order]
+        self.update_sorted(marks, numbers)
+
+    def update_sorted(self, marks: Marks, numbers: Numbers | None = None) -> None:
+        """Do the same for fingerprints in ascending order."""
         if len(marks) and marks[0] == 0:
             self._zero = 0 if numbers is None else int(numbers[0])
             marks, numbers = marks[1:], None if numbers is None else numbers[1:]

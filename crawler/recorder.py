@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from crawler.frontier import Frontier
 from crawler.hostqueue import HostQueue
 from crawler.outcome import Request
 from crawler.stats import Stats
@@ -32,12 +33,15 @@ def utc_offset() -> float:
 class Recorder:
     """Collect one batch after the other and commit each as a whole."""
 
-    def __init__(self, store: CrawlStore, settings: StorageSettings, stats: Stats) -> None:
+    def __init__(self, store: CrawlStore, settings: StorageSettings, stats: Stats, frontier: Frontier) -> None:
         self._store = store
         self._settings = settings
         self._stats = stats
+        self._frontier = frontier
         self._batch = Batch()
         self._touched: dict[int, HostQueue] = {}
+        self._found: set[int] = set()
+        """Ids of hosts that have new URLs."""
         self._due = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -57,6 +61,7 @@ class Recorder:
         self._batch.added.append(row)
         if fingerprint is not None:
             self._batch.seen.append(fingerprint)
+            self._found.add(row.host_id)
 
     def finish(self, request: Request) -> None:
         """Take a request's row out of the queue."""
@@ -65,6 +70,11 @@ class Recorder:
     def touch(self, host: HostQueue) -> None:
         """Save the state of a host with the next commit."""
         self._touched[host.record.host_id] = host
+
+    @property
+    def pending(self) -> Set[int]:
+        """The ids of hosts that have changed since what was committed last."""
+        return self._touched.keys() | self._found
 
     def robots(self, row: RobotsRow) -> None:
         self._batch.robots[row.origin] = row
@@ -112,8 +122,23 @@ class Recorder:
 
     def _swap(self) -> Batch:
         batch, self._batch = self._batch, Batch()
+        self._note_found(batch)
         offset = utc_offset()
-        batch.hosts = {host_id: host.snapshot(offset) for host_id, host in self._touched.items()}
+        batch.hosts |= {host_id: host.snapshot(offset) for host_id, host in self._touched.items()}
         self._touched.clear()
         batch.counters = dict(self._stats.counters)
         return batch
+
+    def _note_found(self, batch: Batch) -> None:
+        """Note the hosts that were met or have new URLs: those at the front as they are, of others what is known."""
+        front = self._frontier.front
+        for record in front.newcomers:
+            batch.hosts[record.host_id] = record
+        front.newcomers.clear()
+        for host_id in self._found | batch.hosts.keys():
+            host = front.hosts.get(host_id)
+            if host is not None:
+                self._touched[host_id] = host
+            else:
+                batch.discovered[host_id] = front.roster.discovered[host_id]
+        self._found.clear()

@@ -57,7 +57,7 @@ class RobotsSettling:
         target = normalise(outcome.location, fetch.url)
         if target is None or not robots_policy.follows(fetch.hops):
             self._answer(fetch, outcome.answer, b"", now)
-        elif not self._frontier.robots_hop(fetch, target, self._frontier.host(host_of(target)), now):
+        elif not self._frontier.robots_hop(fetch, target, host_of(target), now):
             self.fail(fetch, Failure.CONNECT, now)
 
     def _answer(self, fetch: RobotsFetch, answer: Answer, body: bytes, now: float) -> None:

@@ -14,8 +14,9 @@ import numpy as np
 
 from crawler.fingerprints import FingerprintTable, Marks
 
-LATELY: Final = 65_536
-"""Fingerprints met lately that are kept as Python's ints: 5 MB."""
+LATELY: Final = 32_768
+"""Fingerprints met lately that are kept as Python's ints: 2.5 MB."""
+LATELY_BYTES: Final = 76
 
 
 class Seen:
@@ -33,10 +34,17 @@ class Seen:
         """Those of `lately` that are not in the table."""
         given = fingerprints if isinstance(fingerprints, np.ndarray) else np.array(list(fingerprints), np.uint64)
         marks = np.sort(given)
-        self._table.update(marks[np.flatnonzero(np.diff(marks, prepend=~marks[:1]))])
+        if (marks[1:] == marks[:-1]).any():
+            marks = np.unique(marks)
+        self._table.update_sorted(marks)
 
     def __len__(self) -> int:
         return len(self._table) + len(self._new)
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in RAM, about."""
+        return self._table.size_bytes + len(self.lately) * LATELY_BYTES
 
     def __contains__(self, fingerprint: int) -> bool:
         if fingerprint in self.lately:
