@@ -28,6 +28,7 @@ from config import Settings
 from crawler.addresses import Endpoint
 from crawler.filling import Filling
 from crawler.jobs import Denied, Discovery, Job, Resolve, RobotsFetch, RobotsRefused
+from crawler.memory import collecting_seldom, keep_freed_memory
 from crawler.outcome import Answer, Fetched, Request
 from crawler.parts import Parts
 from crawler.robots_settling import RobotsSettling
@@ -152,7 +153,7 @@ class Play:
         self.filling = Filling(self.parts.store, "Linkmill", lambda: self.now, time.time)
         self.ended: deque[tuple[float, Request | RobotsFetch]] = deque()
         self.hot = [self._url(self.chance.randrange(self.figures.hosts)) for _ in range(HOT_URLS)]
-        self.made = 0
+        self.made = time.time_ns()  # new also to a store that was played on before
 
     def _url(self, host: int) -> str:
         return url_of(host, self.chance.randrange(self.figures.urls // self.figures.hosts))
@@ -287,7 +288,9 @@ async def measure(data_dir: Path, figures: Figures) -> Figures:
 
 
 def _measured(data_dir: Path, figures: Figures) -> Figures:
-    return asyncio.run(measure(data_dir, figures))
+    keep_freed_memory()
+    with collecting_seldom():  # as `linkmill crawl` does
+        return asyncio.run(measure(data_dir, figures))
 
 
 def main() -> None:
