@@ -13,6 +13,7 @@ from crawler.seen import Seen
 from crawler.url import fingerprint
 from storage.records import Batch
 from storage.sqlite import CrawlStore
+from tests.compiled import interpreted
 
 FINGERPRINTS = st.integers(0, 2**64 - 1)
 
@@ -51,6 +52,7 @@ async def test_fingerprints_come_back_from_the_store(tmp_path: Path, chunks: int
     assert seen.add(fingerprint("http://a.example/30"))
 
 
+@interpreted
 def test_what_was_seen_long_ago_is_still_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crawler.seen.LATELY", 10)
     seen = Seen([0])
