@@ -24,15 +24,20 @@ import pyarrow.parquet as pq
 
 from crawler.cli.target import name_hosts, reversed_host
 from storage.asking import Mode, Page, Target
-from storage.index.build import Limits, Segments, parts, write_generation
+from storage.index.build import Limits, Segments, write_generation
+from storage.index.layout import Column, column, parts
 from storage.query import Index
 from storage.records import Kind, Rel
 from storage.schemas import LINKS, PAGES
+from storage.segments import encode
 
 LINKS_A_PAGE: Final = 60
 PAGES_A_HOST: Final = 50
 EXTERNAL: Final = 0.3
 """Share of links to other hosts, whose popularity is Zipf's."""
+
+COMPRESSION_LEVEL: Final = 3
+"""storage.compression_level's default."""
 
 PAGES_A_SEGMENT: Final = 1_666
 QUESTIONS: Final = 60
@@ -63,7 +68,7 @@ def write_web(folder: Path, links: int) -> Segments:
         tables = (_pages(numbers), _links(numbers, hosts, rng))
         for kind, table, written in zip(("pages", "links"), tables, files, strict=True):
             written.append(folder / f"{kind}-{start:08}.parquet")
-            pq.write_table(table, written[-1], compression="zstd")
+            written[-1].write_bytes(encode(table, COMPRESSION_LEVEL))
     return Segments(*files)
 
 
@@ -88,19 +93,25 @@ def _links(numbers: np.ndarray[Any, np.dtype[np.int64]], hosts: int, rng: np.ran
     count = len(numbers) * LINKS_A_PAGE
     source = np.repeat(numbers, LINKS_A_PAGE)
     away = rng.random(count) < EXTERNAL
-    targets = np.where(away, (rng.zipf(1.3, count) - 1) % (hosts * 3), source // PAGES_A_HOST).tolist()
-    paths = np.where(away, (rng.zipf(1.4, count) - 1) % PAGES_A_HOST, rng.integers(0, PAGES_A_HOST, count)).tolist()
+    targets = np.where(away, (rng.zipf(1.3, count) - 1) % (hosts * 3), source // PAGES_A_HOST)
+    paths = np.where(away, (rng.zipf(1.4, count) - 1) % PAGES_A_HOST, rng.integers(0, PAGES_A_HOST, count))
     columns: Columns = {
         "fetch": source + (1 << 40),
-        "target": [url(number, path) for number, path in zip(targets, paths, strict=True)],
-        "target_host": [host(number) for number in targets],
+        "target": _spelt(targets * PAGES_A_HOST + paths, lambda code: url(*divmod(code, PAGES_A_HOST))),
+        "target_host": _spelt(targets, host),
         "kind": np.where(rng.random(count) < 0.1, Kind.EMBED, Kind.A),
         "rel": np.where(rng.random(count) < 0.15, Rel.NOFOLLOW, 0),
-        "anchor": [f"anchor text {rank}" for rank in np.minimum(rng.zipf(1.3, count), 10**6).tolist()],
+        "anchor": _spelt(np.minimum(rng.zipf(1.3, count), 10**6), lambda rank: f"anchor text {rank}"),
         "place": rng.integers(0, 11, count),
         "ordinal": np.tile(np.arange(LINKS_A_PAGE), len(numbers)),
     }
     return _table(LINKS, columns, count)
+
+
+def _spelt(codes: np.ndarray[Any, np.dtype[np.int64]], spell: Callable[[int], str]) -> Column:
+    """Return the text of each code, each made once."""
+    distinct, back = np.unique(codes, return_inverse=True)
+    return pa.array([spell(code) for code in distinct.tolist()], pa.string()).take(column(back))
 
 
 def _table(schema: pa.Schema, columns: Columns, rows: int) -> pa.Table:
@@ -108,7 +119,8 @@ def _table(schema: pa.Schema, columns: Columns, rows: int) -> pa.Table:
     arrays = []
     for field in schema:
         if field.name in columns:
-            arrays.append(pa.array(columns[field.name]).cast(field.type))
+            given = columns[field.name]
+            arrays.append((given if isinstance(given, pa.Array) else pa.array(given)).cast(field.type))
         elif field.nullable:
             arrays.append(pa.nulls(rows, field.type))
         else:

@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
-from storage.asking import DEFAULT, LAST, WHOLE, Filters, Mode, Page, Target
+from storage.asking import DEFAULT, EVERYTHING, WHOLE, Filters, Mode, Page, Target
 from storage.cursor import Place
 from storage.errors import DataCorrupt, DataMissing, StorageError
-from storage.index.build import TABLES, Limits, parts
+from storage.index import wide
+from storage.index.build import Limits
 from storage.index.faults import first_line, interruptible, is_damage, is_gone
 from storage.index.inputs import KINDS
+from storage.index.layout import COLUMNS, LINK_TABLES, TABLES, column, parts
 from storage.manifest import Manifest
 from storage.statements import text_of
 
@@ -32,6 +35,18 @@ TOP: Final = 10
 
 PART_BITS: Final = 40
 """A position among the links is the number of a part, and in the bits below that of the row (`queries/*links.sql`)."""
+
+URL_BOUNDS: Final = "host_from host_to url_from url_to"
+HOST_BOUNDS: Final = "host_from host_to domain"
+"""What a range is asked for with."""
+
+WIDE: Final = (
+    "source_url source_host source_domain source_title source_status source_language source_robots source_ip"
+    " target target_host target_domain target_status target_failure target_final target_final_status target_path"
+    " kind rel nofollow scope anchor anchor_source anchor_cut image place ordinal repeats fragment text_before"
+    " text_after hreflang state first_seen prev_seen last_seen_live observations found_as lost_at lost_as position"
+).split()
+"""Columns of an answer of links."""
 
 LIMITS: Final = Limits(memory_bytes=1024**3, threads=2)
 
@@ -113,10 +128,13 @@ class Summary(NamedTuple):
 class Index:
     """One generation, open for questions. Not for use by two threads at once."""
 
-    def __init__(self, directory: Path, number: int, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, directory: Path, number: int, connection: duckdb.DuckDBPyConnection, sources: wide.Sources
+    ) -> None:
         self.directory = directory
         self.number = number
         self._connection = connection
+        self._sources = sources
 
     @classmethod
     @contextmanager
@@ -135,7 +153,8 @@ class Index:
         """Open the generation that lies in `directory`; raises IndexDamaged when a table of it is missing."""
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{limits.memory_bytes // 1024}KiB",
-            "threads": limits.threads,
+            # Rows come in the order of the files, so that a question ends with the last row wanted.
+            "threads": 1,
             # Answers do not spill: the data may be on a read-only disk, and the default is the current directory.
             "temp_directory": "",
             "autoinstall_known_extensions": False,
@@ -146,54 +165,110 @@ class Index:
             with _told(directory):
                 for table in TABLES:
                     _open_table(connection, directory, table)
+                sources = wide.Sources(directory)
             connection.from_arrow(KINDS).create("kinds")
-            yield cls(directory, number, connection)
+            yield cls(directory, number, connection, sources)
 
     def backlinks(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the links that lead to `target`."""
-        return self._links("backlinks", target.bounds | filters.parameters(target.mode), page)
+        return self._links("backlinks", target, filters, page)
 
     def outlinks(self, source: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the links that `source` has."""
-        return self._links("outlinks", source.bounds | filters.parameters(source.mode), page)
+        return self._links("outlinks", source, filters, page)
 
     def domains(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the domains that link to `target`, those with most links first."""
         if filters == DEFAULT and target.mode is Mode.DOMAIN:
             return self._answer("domains_rolled_up", {"name": target.name}, page)
-        return self._answer("domains", target.bounds | filters.parameters(target.mode), page)
+        return self._counted("domains", target, filters, page)
 
     def anchors(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the anchors of the links to `target`, those used most first; without a text the anchor is empty."""
         if filters == DEFAULT and target.mode in (Mode.HOST, Mode.DOMAIN):
             return self._answer("anchors_rolled_up", {"level": target.mode.value, "name": target.name}, page)
-        return self._answer("anchors", target.bounds | filters.parameters(target.mode), page)
+        return self._counted("anchors", target, filters, page)
 
     def summary(self, target: Target) -> Summary:
         """Return the counts of the links to `target`, with the domains and anchors behind most of them."""
         values: dict[str, object] = {"name": target.name}
-        if target.mode is not Mode.DOMAIN:
+        if target.mode in (Mode.URL, Mode.HOST):
             values["host"] = target.host_reversed
         if target.mode is Mode.PREFIX:
-            values["name_to"] = target.name + LAST
+            self._find(target, EVERYTHING)
         figures = self._table(f"summary_{target.mode.value}", values)
         top = Page(limit=TOP)
         return Summary(figures, self.domains(target, page=top).table(), self.anchors(target, page=top).table())
 
     def links_to(self, target: Target) -> int:
         """Return how many links of any kind, scope and state lead to `target`."""
-        return int(self._table("links_to", target.bounds).column(0)[0].as_py())
+        of, bounds = ("urls", URL_BOUNDS) if _by_url(target) else ("hosts", HOST_BOUNDS)
+        values = {name: target.bounds[name] for name in bounds.split()}
+        return int(self._table(f"links_to_{of}", values).column(0)[0].as_py())
 
     def links_from(self, source: Target) -> int:
         """Return how many links of any kind, scope and state `source` has."""
-        return int(self._table("links_from", source.bounds).column(0)[0].as_py())
+        values = self._range("outlinks", source)
+        return int(self._table("links_from", values).column(0)[0].as_py())
 
-    def _links(self, question: str, values: Mapping[str, object], page: Page) -> Answer:
+    def _range(self, table: str, about: Target) -> dict[str, object]:
+        """Return the numbers between which the rows about a target, or a source, lie, and their domain."""
+        bounds = about.bounds
+        if table == "outlinks":
+            found = self._table("range_of_sources", bounds)
+        elif _by_url(about):
+            found = self._table("range_of_urls", {name: bounds[name] for name in URL_BOUNDS.split()})
+        else:
+            found = self._table("range_of_hosts", {name: bounds[name] for name in HOST_BOUNDS.split()})
+        first, last = found.column("first")[0].as_py(), found.column("last")[0].as_py()
+        return {
+            "first": -1 if first is None else first,
+            "last": -1 if last is None else last,
+            "domain": bounds["domain"],
+        }
+
+    def _links(self, table: str, about: Target, filters: Filters, page: Page) -> Answer:
+        values = filters.parameters(about.mode)
+        start = Place.of(self.number, (table, about.bounds, values), page.cursor)
+        values |= self._range(table, about)
+
         def read(after: int, limit: int) -> pa.Table:
             place = {"part": after >> PART_BITS, "row": after & ((1 << PART_BITS) - 1)}
-            return self._table(question, {**values, **place, "limit": limit})
+            return self._widened(self._table(table, {**values, **place, "limit": limit}))
 
-        return Answer(read, Place.of(self.number, (question, values), page.cursor), page.limit)
+        return Answer(read, start, page.limit)
+
+    def _widened(self, links: pa.Table) -> pa.Table:
+        """Return links with the columns of both their ends."""
+        with _told(self.directory):
+            sources = self._sources.take(links.column("source").combine_chunks())
+            numbers, back = np.unique(links.column("target").to_numpy(), return_inverse=True)
+            ends = (int(numbers[0]), int(numbers[-1])) if len(numbers) else (-1, -1)
+            wanted = {"first": ends[0], "last": ends[1], "wanted": numbers.tolist()}
+            targets = self._table("targets_of", wanted).drop_columns("id").take(column(back))
+            links = wide.with_history(links, sources.column("fetched_at"))
+        columns = {name: table.column(name) for table in (links, sources, targets) for name in table.column_names}
+        return pa.table({name: columns[name] for name in WIDE})
+
+    def _counted(self, question: str, target: Target, filters: Filters, page: Page) -> Answer:
+        """Answer a question that counts the links to a target."""
+        start = Place.of(self.number, (question, target.bounds, filters.parameters(target.mode)), page.cursor)
+
+        def read(after: int, limit: int) -> pa.Table:
+            self._find(target, filters)
+            return self._table(question, {"after": after, "limit": limit})
+
+        return Answer(read, start, page.limit)
+
+    def _find(self, target: Target, filters: Filters) -> None:
+        """Make the links to a target the table `found`."""
+        links = self._table("found", self._range("backlinks", target) | filters.parameters(target.mode))
+        with _told(self.directory):
+            sources = self._sources.take(links.column("source").combine_chunks())
+            links = wide.with_history(links, sources.column("fetched_at"))
+        for name in ("source_url", "source_host", "source_domain", "source_ip"):
+            links = links.append_column(name, sources.column(name))
+        self._connection.register("found", links)
 
     def _answer(self, question: str, values: Mapping[str, object], page: Page) -> Answer:
         def read(after: int, limit: int) -> pa.Table:
@@ -208,6 +283,10 @@ class Index:
         return rows
 
 
+def _by_url(target: Target) -> bool:
+    return target.mode in (Mode.URL, Mode.PREFIX)
+
+
 @contextmanager
 def _told(directory: Path) -> Iterator[None]:
     """Raise the operator's error in place of DuckDB's while a generation is read."""
@@ -216,7 +295,7 @@ def _told(directory: Path) -> Iterator[None]:
             yield
     except duckdb.OutOfMemoryException as error:
         raise AnswerTooLarge(directory) from error
-    except (duckdb.Error, RuntimeError) as error:
+    except (duckdb.Error, RuntimeError, pa.ArrowException, OSError) as error:
         if is_gone(error):
             raise GenerationGone(directory) from error
         if is_damage(error):
@@ -229,5 +308,11 @@ def _open_table(connection: duckdb.DuckDBPyConnection, directory: Path, table: s
     files = parts(directory, table)
     if not files:
         raise IndexDamaged(directory / table, "missing")
-    rows = connection.read_parquet([str(file) for file in files], file_row_number=True, hive_partitioning=False)
-    rows.project("*, file_index").create_view(table)
+    if table in LINK_TABLES:
+        # Parts lack columns that are null throughout. The file of all columns comes last: parts keep their number.
+        names = [str(file) for file in (*files, directory / table / COLUMNS)]
+        rows = connection.read_parquet(names, file_row_number=True, hive_partitioning=False, union_by_name=True)
+        rows.project("*, file_index").create_view(table)
+    else:
+        names = [str(file) for file in files]
+        connection.read_parquet(names, file_row_number=True, hive_partitioning=False).create_view(table)

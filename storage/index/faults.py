@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 
 INTERRUPTED: Final = "Query interrupted"
 NO_ROOM: Final = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
@@ -27,6 +28,8 @@ DAMAGE: Final = (
     duckdb.InternalError,
     duckdb.IOException,
     duckdb.BinderException,  # the name of a column is damaged
+    pa.ArrowException,
+    OSError,
 )
 """Raised for Parquet files whose bytes make no sense; the statements themselves are ours and give none of these."""
 

@@ -1,18 +1,16 @@
--- Links to a target, in the order of the index: target, source domain, source page, place on the page.
+-- Links to a range of targets, in the order of the index: target, source domain, source page, place on the page.
+-- The order is that of the files, which a connection keeps, so reading ends with the last row wanted.
 SELECT
-    source_url, source_host, source_domain, source_title, source_status, source_language, source_robots, source_ip,
-    target, target_host, target_domain, target_status, target_failure, target_final, target_final_status, target_path,
-    kind, rel, nofollow, scope, anchor, anchor_source, anchor_cut, image, place, ordinal, repeats, fragment, text_before,
-    text_after, hreflang, state, first_seen, prev_seen, last_seen_live, observations, found_as, lost_at, lost_as,
+    source, target, kind, rel, nofollow, scope, anchor, anchor_source, anchor_cut, image, place, ordinal, repeats, fragment,
+    text_before, text_after, hreflang, state, first_seen, prev_seen, last_seen_live, observations, found_as, lost_at,
+    lost_as,
     (CAST(file_index AS BIGINT) << 40) + file_row_number AS position
 FROM backlinks
-WHERE target_host_reversed BETWEEN $host_from AND $host_to
-    AND target BETWEEN $url_from AND $url_to
-    AND (CAST($domain AS VARCHAR) IS NULL OR target_domain = $domain)
+WHERE target BETWEEN $first AND $last
+    AND (CAST($domain AS VARCHAR) IS NULL OR domain = $domain)
     AND array_contains($kinds, kind)
     AND array_contains($scopes, scope)
-    AND array_contains($states, state)
+    AND array_contains($states, coalesce(state, 'live'))
     AND (CAST($nofollow AS BOOLEAN) IS NULL OR nofollow = $nofollow)
     AND (file_index > $part OR (file_index = $part AND file_row_number > $row))
-ORDER BY file_index, file_row_number
 LIMIT $limit
