@@ -212,7 +212,7 @@ class Index:
         return int(self._table("links_from", values).column(0)[0].as_py())
 
     def _range(self, table: str, about: Target) -> dict[str, object]:
-        """Return the numbers between which the rows about a target, or a source, lie, and their domain."""
+        """Return the numbers between which the rows about a target, or a source, lie, and the gaps there."""
         bounds = about.bounds
         if table == "outlinks":
             found = self._table("range_of_sources", bounds)
@@ -220,12 +220,9 @@ class Index:
             found = self._table("range_of_urls", {name: bounds[name] for name in URL_BOUNDS.split()})
         else:
             found = self._table("range_of_hosts", {name: bounds[name] for name in HOST_BOUNDS.split()})
-        first, last = found.column("first")[0].as_py(), found.column("last")[0].as_py()
-        return {
-            "first": -1 if first is None else first,
-            "last": -1 if last is None else last,
-            "domain": bounds["domain"],
-        }
+        values: dict[str, object]
+        (values,) = found.to_pylist()
+        return values if values["first"] is not None else {"first": -1, "last": -1, "gaps": []}
 
     def _links(self, table: str, about: Target, filters: Filters, page: Page) -> Answer:
         values = filters.parameters(about.mode)
@@ -312,7 +309,7 @@ def _open_table(connection: duckdb.DuckDBPyConnection, directory: Path, table: s
         # Parts lack columns that are null throughout. The file of all columns comes last: parts keep their number.
         names = [str(file) for file in (*files, directory / table / COLUMNS)]
         rows = connection.read_parquet(names, file_row_number=True, hive_partitioning=False, union_by_name=True)
-        rows.project("*, file_index").create_view(table)
+        rows.project(text_of("storage.queries", "columns")).create_view(table)
     else:
         names = [str(file) for file in files]
         connection.read_parquet(names, file_row_number=True, hive_partitioning=False).create_view(table)

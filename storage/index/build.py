@@ -31,7 +31,18 @@ NameHosts = Callable[[Sequence[str]], pa.Table]
 Tell = Callable[[str], None]
 """Hears the name of each stage when it begins."""
 
-STAGES: Final = ("visits", "latest", "finals", "repeated", "effects", "histories", "replaced", "names", "sources")
+STAGES: Final = (
+    "fetched_again",
+    "visits",
+    "latest",
+    "finals",
+    "repeated",
+    "effects",
+    "histories",
+    "replaced",
+    "names",
+    "sources",
+)
 """Tables of the scratch database, in the order they need each other."""
 
 SORTED_LINK_BYTES: Final = 640

@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 from storage.index.layout import (
     EVIDENCE,
     HISTORY,
-    LINKS,
     TEXT,
     Column,
     Rows,
@@ -29,20 +28,23 @@ from storage.index.layout import (
     column,
     joined,
     matches,
+    packed,
     rows_of,
-    texts,
+    unpacked,
     used,
 )
 from storage.index.numbers import Bools, Hosts, Ints, Moments, Sources
 from storage.index.policy import NOFOLLOW_RELS
 
 TARGET: Final = ("target", "target_host")
+SEEN: Final = ("kind", "place", "anchor_source", "anchor_cut", "image", "rel")
+"""Traits of a raw link."""
+
 TEXTS: Final = [*TARGET, *(name for name, kind in EVIDENCE.items() if kind == TEXT)]
 """Columns whose texts are read as dictionaries."""
 
 RAW: Final = pa.schema({"source": pa.int32(), "host": pa.int32(), "target": TEXT, **EVIDENCE, **HISTORY})
 
-SCOPES: Final = pa.array(["same host", "same domain", "external"])
 SAME_HOST, SAME_DOMAIN, EXTERNAL = range(3)
 
 
@@ -83,6 +85,7 @@ def numbered(table: pa.Table, world: World, once: bool) -> pa.Table:
     hosts = coded(table.column("target_host").unify_dictionaries())
     host = matches(hosts.dictionary, world.hosts.names)[hosts.indices.to_numpy()]
     columns: dict[str, Column | pa.ChunkedArray[Any]] = {"source": column(source), "host": column(host)}
+    columns["traits"] = column(packed({name: table.column(name).to_numpy() for name in SEEN}))
     columns |= {field.name: table.column(field.name) for field in RAW if field.name in table.column_names}
     made = used(pa.table(dict(columns)))
     kept = np.flatnonzero(source >= 0)
@@ -139,20 +142,16 @@ def _judged(rows: pa.Table, order: Rows, targets: tuple[Ints, pa.Array[Any], Int
     hosts, sources = world
     links = rows_of(rows.drop_columns(["target", "host"]), order)
     source, host = links.column("source").to_numpy(), url_hosts[target]
-    domain = hosts.domain[host]
-    nofollow = sources.nofollow[source] | ((links.column("rel").to_numpy() & int(NOFOLLOW_RELS)) != 0)
-    scope = np.where(
-        sources.host[source] == host,
-        np.uint8(SAME_HOST),
-        np.where(sources.domain[source] == domain, np.uint8(SAME_DOMAIN), np.uint8(EXTERNAL)),
-    )
+    traits = links.column("traits").to_numpy()
+    nofollow = sources.nofollow[source] | (unpacked(traits, "rel") & int(NOFOLLOW_RELS) != 0)
+    # A host has one domain, so the sum tells: 0 for the same host, 1 for the same domain, 2 for another.
+    scope = (sources.host[source] != host).astype(np.uint8)
+    scope += sources.domain[source] != hosts.domain[host]
     columns = {
         "source": links.column("source"),
         "target": column(target + np.int32(first)),
-        "domain": texts(hosts.domains, domain),
-        "nofollow": column(nofollow),
-        "scope": texts(SCOPES, scope),
-        **{name: links.column(name) for name in (*EVIDENCE, *HISTORY) if name in links.column_names},
+        "traits": column(traits | packed({"nofollow": nofollow, "scope": scope})),
+        **{name: links.column(name) for name in links.column_names if name not in ("source", "traits")},
     }
     return Turned(urls, url_hosts, first, pa.table(columns), host, scope, nofollow)
 
@@ -161,9 +160,7 @@ def back(links: pa.Table, world: World) -> pa.Table:
     """Return backlinks as outlinks: sorted by source, each page in the order of the document."""
     source, ordinal = links.column("source").to_numpy(), links.column("ordinal").to_numpy()
     order = _by_page(world.sources.page[source], ordinal)
-    made = rows_of(links, order)
-    domain = texts(world.hosts.domains, world.sources.domain[source[order]])
-    return made.set_column(LINKS.get_field_index("domain"), "domain", domain)
+    return rows_of(links, order)
 
 
 def _by_page(page: Ints, ordinal: Ints) -> Rows:

@@ -7,7 +7,7 @@ SELECT
     (CAST(file_index AS BIGINT) << 40) + file_row_number AS position
 FROM backlinks
 WHERE target BETWEEN $first AND $last
-    AND (CAST($domain AS VARCHAR) IS NULL OR domain = $domain)
+    AND NOT coalesce(list_bool_or(list_transform(CAST($gaps AS INTEGER[][]), lambda gap: target BETWEEN gap[1] AND gap[2])), FALSE)
     AND array_contains($kinds, kind)
     AND array_contains($scopes, scope)
     AND array_contains($states, coalesce(state, 'live'))

@@ -2,4 +2,4 @@
 SELECT count(*)
 FROM outlinks
 WHERE source BETWEEN $first AND $last
-    AND (CAST($domain AS VARCHAR) IS NULL OR domain = $domain)
+    AND NOT coalesce(list_bool_or(list_transform(CAST($gaps AS INTEGER[][]), lambda gap: source BETWEEN gap[1] AND gap[2])), FALSE)
