@@ -1,7 +1,7 @@
 """Measures the index: links a second and core of a build, its memory, bytes a link, and query times in process.
 
-`python -m bench.index [--links N] [--memory-mib M] [--threads T]` writes segments of a made-up web with the skew of the
-real one, builds one generation in a child process, so that its peak memory is its own, and asks many questions.
+`python -m bench.index [--links N] [--memory-mib M] [--threads T] [--profile]` writes segments of a made-up web with the
+skew of the real one, builds one generation in a child process, so that its peak memory is its own, and asks questions.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crawler.cli.target import name_hosts, reversed_host
+from crawler.memory import keep_freed_memory
 from storage.asking import Mode, Page, Target
 from storage.index.build import Limits, Segments, write_generation
 from storage.index.layout import Column, column, parts
@@ -128,18 +129,36 @@ def _table(schema: pa.Schema, columns: Columns, rows: int) -> pa.Table:
     return pa.table(arrays, schema=schema)
 
 
+class Stages:
+    """CPU seconds of each stage of a build, in their order."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._name = "opening"
+        self._since = time.process_time()
+
+    def tell(self, stage: str) -> None:
+        """Begin a stage; slices of one stage add up."""
+        now = time.process_time()
+        self.seconds[self._name] = self.seconds.get(self._name, 0.0) + now - self._since
+        self._name, self._since = stage.partition(",")[0], now
+
+
 def build(folder: Path, limits: Limits) -> None:
     """Build a generation of the segments in `folder` and print its figures as JSON: the child's part."""
+    keep_freed_memory()
     segments = Segments(sorted(folder.glob("pages-*")), sorted(folder.glob("links-*")))
     scratch, out = folder / "scratch", folder / "generation"
     scratch.mkdir()
     out.mkdir()
     before, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    started = time.perf_counter()
-    counts = write_generation(segments, scratch, out, name_hosts, limits)
+    started, stages = time.perf_counter(), Stages()
+    counts = write_generation(segments, scratch, out, name_hosts, limits._replace(tell=stages.tell))
+    stages.tell("")
     elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"links": counts.links, "wall_s": elapsed, "cpu_s": cpu, "start_kib": before, "peak_kib": peak}))
+    figures = {"links": counts.links, "wall_s": elapsed, "cpu_s": cpu, "start_kib": before, "peak_kib": peak}
+    print(json.dumps({**figures, "stages": stages.seconds}))
 
 
 def measure_queries(out: Path) -> None:
@@ -181,6 +200,7 @@ def main() -> None:
     options.add_argument("--links", type=int, default=1_000_000)
     options.add_argument("--memory-mib", type=int, default=1_024)
     options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--profile", action="store_true", help="print the CPU seconds of each stage of the build")
     options.add_argument("--build", type=Path, help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.build is not None:
@@ -193,17 +213,21 @@ def main() -> None:
         child = [sys.executable, "-m", "bench.index", "--build", name, *shape]
         figures = json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
         _tell(figures, raw, folder / "generation")
+        if given.profile:
+            for stage, seconds in figures["stages"].items():
+                print(f"  {stage:<22} {seconds:7.3f} CPU s {seconds / figures['links'] * 1e9:6.0f} ns a link")
         measure_queries(folder / "generation")
 
 
-def _tell(figures: dict[str, float], raw: int, out: Path) -> None:
+def _tell(figures: dict[str, Any], raw: int, out: Path) -> None:
     links = figures["links"]
     print(f"{links:,.0f} links, {raw / links:.1f} bytes each in segments")
     print(f"build: {figures['wall_s']:.1f} s, {links / figures['cpu_s']:,.0f} links a CPU second")
     print(f"memory: peak {figures['peak_kib'] / 1024:,.0f} MiB, of which {figures['start_kib'] / 1024:,.0f} before it")
-    for table in sorted(out.iterdir()):
-        size = sum(part.stat().st_size for part in parts(out, table.name))
-        print(f"  {table.name:<13} {size / links:6.2f} bytes a link")
+    sizes = {entry.name: sum(file.stat().st_size for file in (entry, *entry.glob("*"))) for entry in out.iterdir()}
+    print(f"index: {sum(sizes.values()) / links:.1f} bytes a link")
+    for name, size in sorted(sizes.items()):
+        print(f"  {name:<13} {size / links:6.2f} bytes a link")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import duckdb
 import numpy as np
@@ -135,6 +135,7 @@ class Index:
         self.number = number
         self._connection = connection
         self._sources = sources
+        self._counted_sources = wide.Sources(directory, wide.COUNTED)
 
     @classmethod
     @contextmanager
@@ -238,14 +239,14 @@ class Index:
     def _widened(self, links: pa.Table) -> pa.Table:
         """Return links with the columns of both their ends."""
         with _told(self.directory):
-            sources = self._sources.take(links.column("source").combine_chunks())
+            sources = self._sources.take(links.column("source"))
             numbers, back = np.unique(links.column("target").to_numpy(), return_inverse=True)
             ends = (int(numbers[0]), int(numbers[-1])) if len(numbers) else (-1, -1)
             wanted = {"first": ends[0], "last": ends[1], "wanted": numbers.tolist()}
             targets = self._table("targets_of", wanted).drop_columns("id").take(column(back))
             links = wide.with_history(links, sources.column("fetched_at"))
         columns = {name: table.column(name) for table in (links, sources, targets) for name in table.column_names}
-        return pa.table({name: columns[name] for name in WIDE})
+        return pa.table({name: _plain(columns[name]) for name in WIDE})
 
     def _counted(self, question: str, target: Target, filters: Filters, page: Page) -> Answer:
         """Answer a question that counts the links to a target."""
@@ -261,7 +262,7 @@ class Index:
         """Make the links to a target the table `found`."""
         links = self._table("found", self._range("backlinks", target) | filters.parameters(target.mode))
         with _told(self.directory):
-            sources = self._sources.take(links.column("source").combine_chunks())
+            sources = self._counted_sources.take(links.column("source"))
             links = wide.with_history(links, sources.column("fetched_at"))
         for name in ("source_url", "source_host", "source_domain", "source_ip"):
             links = links.append_column(name, sources.column(name))
@@ -278,6 +279,11 @@ class Index:
             question = self._connection.sql(text_of("storage.queries", name), params=dict(values))
             rows: pa.Table = question.to_arrow_table()
         return rows
+
+
+def _plain(values: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
+    """Return texts as they are."""
+    return values.cast(pa.string()) if pa.types.is_dictionary(values.type) else values
 
 
 def _by_url(target: Target) -> bool:

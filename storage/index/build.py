@@ -18,7 +18,7 @@ import pyarrow as pa
 from storage.errors import DiskFull, StorageError
 from storage.index.faults import first_line, interruptible, is_full_disk, is_unwritable
 from storage.index.inputs import HOST_DOMAINS, KINDS, POLICY
-from storage.index.layout import ROW_GROUP_ROWS
+from storage.index.layout import ROLL_UP_ROWS
 from storage.index.numbers import Hosts, Sources
 from storage.index.turning import World
 from storage.index.writing import LinkWriter
@@ -167,5 +167,5 @@ def _write_pages(connection: duckdb.DuckDBPyConnection, out: Path, limits: Limit
     limits.tell("pages")
     (out / "pages").mkdir()
     file = out / "pages" / "part-00000.parquet"
-    _select(connection, "pages").write_parquet(str(file), compression="zstd", row_group_size=ROW_GROUP_ROWS)
+    _select(connection, "pages").write_parquet(str(file), compression="zstd", row_group_size=ROLL_UP_ROWS)
     return len(connection.table("latest"))

@@ -35,7 +35,8 @@ SOURCES: Final = "sources.arrow"
 SOURCE_ROWS: Final = 128
 """Rows of a batch of `sources`: a look-up of one row unpacks so many (bench/index.py)."""
 
-ROW_GROUP_ROWS: Final = 32_768
+ROW_GROUP_ROWS: Final = 16_384
+ROLL_UP_ROWS: Final = 4_096
 """A look-up reads one or two row groups: small ones answer fast, smaller ones grow the footer (bench/index.py)."""
 
 COLUMNS: Final = "columns.parquet"
@@ -108,13 +109,14 @@ def parts(generation: Path, table: str) -> list[Path]:
 class Part:
     """A file of a table that is being written, some rows at a time."""
 
-    def __init__(self, writer: pq.ParquetWriter) -> None:
+    def __init__(self, writer: pq.ParquetWriter, group_rows: int) -> None:
         self._writer = writer
+        self._group_rows = group_rows
 
     def write(self, table: pa.Table) -> None:
         """Append rows, in row groups of their own."""
-        for start in range(0, table.num_rows, ROW_GROUP_ROWS):
-            self._writer.write_table(compacted(table.slice(start, ROW_GROUP_ROWS)))
+        for start in range(0, table.num_rows, self._group_rows):
+            self._writer.write_table(compacted(table.slice(start, self._group_rows)))
 
 
 @contextmanager
@@ -134,7 +136,7 @@ def part(out: Path, table: str, number: int, schema: pa.Schema) -> Iterator[Part
         "dictionary_pagesize_limit": 8 << 20,
     }
     with pq.ParquetWriter(out / table / f"part-{number:05}.parquet", schema, **settings) as writer:
-        yield Part(writer)
+        yield Part(writer, ROW_GROUP_ROWS if table in LINK_TABLES else ROLL_UP_ROWS)
 
 
 def write_columns(out: Path, table: str) -> None:

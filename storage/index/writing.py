@@ -19,7 +19,7 @@ from storage.index import rollups
 from storage.index.layout import (
     LINK_TABLES,
     LINKS,
-    ROW_GROUP_ROWS,
+    ROLL_UP_ROWS,
     TEXT,
     Column,
     Rows,
@@ -189,7 +189,7 @@ class LinkWriter:
             (self._out / table).mkdir()
             file = self._out / table / "part-00000.parquet"
             rows = _select(self._connection, f"sorted_{table}")
-            rows.write_parquet(str(file), compression="zstd", row_group_size=ROW_GROUP_ROWS)
+            rows.write_parquet(str(file), compression="zstd", row_group_size=ROLL_UP_ROWS)
 
 
 class Aside:
@@ -202,13 +202,14 @@ class Aside:
         self._files = [folder / f"{number:05}.arrow" for number in range(self.count)]
 
     def put(self, table: pa.Table, by: Ints) -> None:
-        """Add links to the slices of what they are sliced by."""
-        slices = self._slices[by]
+        """Add links to the slices of what they are sliced by; numpy sorts 16 bits by radix."""
+        slices = self._slices[by].astype(np.uint16)
+        table = table.unify_dictionaries().combine_chunks()
         order = np.argsort(slices, kind="stable")
         ends = np.cumsum(np.bincount(slices, minlength=self.count))
         for number, (start, end) in enumerate(zip((0, *ends), ends, strict=False)):
             if start < end:
-                self._append(number, rows_of(table.unify_dictionaries().combine_chunks(), order[start:end]))
+                self._append(number, rows_of(table, order[start:end]))
 
     def _append(self, number: int, rows: pa.Table) -> None:
         """Append one stream to a slice's file: each has dictionaries of its own, and no file stays open."""
