@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from storage.asking import DEFAULT, EVERYTHING, WHOLE, Filters, Mode, Page, Target
@@ -23,7 +22,8 @@ from storage.index import wide
 from storage.index.build import Limits
 from storage.index.faults import first_line, interruptible, is_damage, is_gone
 from storage.index.inputs import KINDS
-from storage.index.layout import COLUMNS, LINK_TABLES, TABLES, column, parts
+from storage.index.layout import COLUMNS, LINK_TABLES, SOURCES, TABLES, parts
+from storage.index.scan import LinkTable, TargetTable, Wanted
 from storage.manifest import Manifest
 from storage.statements import text_of
 
@@ -33,8 +33,7 @@ CHUNK_ROWS: Final = 50_000
 TOP: Final = 10
 """Anchors and referring domains in a summary."""
 
-PART_BITS: Final = 40
-"""A position among the links is the number of a part, and in the bits below that of the row (`queries/*links.sql`)."""
+SORTED_BY: Final = {"backlinks": "target", "outlinks": "source"}
 
 URL_BOUNDS: Final = "host_from host_to url_from url_to"
 HOST_BOUNDS: Final = "host_from host_to domain"
@@ -128,13 +127,13 @@ class Summary(NamedTuple):
 class Index:
     """One generation, open for questions. Not for use by two threads at once."""
 
-    def __init__(
-        self, directory: Path, number: int, connection: duckdb.DuckDBPyConnection, sources: wide.Sources
-    ) -> None:
+    def __init__(self, directory: Path, number: int, connection: duckdb.DuckDBPyConnection) -> None:
         self.directory = directory
         self.number = number
         self._connection = connection
-        self._sources = sources
+        self._sources = wide.Sources(directory)
+        self._targets = TargetTable(directory)
+        self._links_of = {table: LinkTable(directory, table, by) for table, by in SORTED_BY.items()}
         self._counted_sources = wide.Sources(directory, wide.COUNTED)
 
     @classmethod
@@ -154,8 +153,7 @@ class Index:
         """Open the generation that lies in `directory`; raises IndexDamaged when a table of it is missing."""
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": f"{limits.memory_bytes // 1024}KiB",
-            # Rows come in the order of the files, so that a question ends with the last row wanted.
-            "threads": 1,
+            "threads": limits.threads,
             # Answers do not spill: the data may be on a read-only disk, and the default is the current directory.
             "temp_directory": "",
             "autoinstall_known_extensions": False,
@@ -164,11 +162,13 @@ class Index:
         with duckdb.connect(config=config) as connection:
             connection.execute(text_of("storage.queries", "connect"))
             with _told(directory):
+                if not (directory / SOURCES).is_file():
+                    raise IndexDamaged(directory / SOURCES, "missing")
                 for table in TABLES:
                     _open_table(connection, directory, table)
-                sources = wide.Sources(directory)
+                opened = cls(directory, number, connection)
             connection.from_arrow(KINDS).create("kinds")
-            yield cls(directory, number, connection, sources)
+            yield opened
 
     def backlinks(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the links that lead to `target`."""
@@ -212,7 +212,7 @@ class Index:
         values = self._range("outlinks", source)
         return int(self._table("links_from", values).column(0)[0].as_py())
 
-    def _range(self, table: str, about: Target) -> dict[str, object]:
+    def _range(self, table: str, about: Target) -> dict[str, Any]:
         """Return the numbers between which the rows about a target, or a source, lie, and the gaps there."""
         bounds = about.bounds
         if table == "outlinks":
@@ -221,18 +221,20 @@ class Index:
             found = self._table("range_of_urls", {name: bounds[name] for name in URL_BOUNDS.split()})
         else:
             found = self._table("range_of_hosts", {name: bounds[name] for name in HOST_BOUNDS.split()})
-        values: dict[str, object]
+        values: dict[str, Any]
         (values,) = found.to_pylist()
         return values if values["first"] is not None else {"first": -1, "last": -1, "gaps": []}
 
     def _links(self, table: str, about: Target, filters: Filters, page: Page) -> Answer:
         values = filters.parameters(about.mode)
         start = Place.of(self.number, (table, about.bounds, values), page.cursor)
-        values |= self._range(table, about)
+        choice: dict[str, Any] = self._range(table, about) | values
+        wanted = Wanted(**choice)
 
         def read(after: int, limit: int) -> pa.Table:
-            place = {"part": after >> PART_BITS, "row": after & ((1 << PART_BITS) - 1)}
-            return self._widened(self._table(table, {**values, **place, "limit": limit}))
+            with _told(self.directory):
+                links = self._links_of[table].read(wanted, after, limit)
+            return self._widened(links)
 
         return Answer(read, start, page.limit)
 
@@ -240,10 +242,7 @@ class Index:
         """Return links with the columns of both their ends."""
         with _told(self.directory):
             sources = self._sources.take(links.column("source"))
-            numbers, back = np.unique(links.column("target").to_numpy(), return_inverse=True)
-            ends = (int(numbers[0]), int(numbers[-1])) if len(numbers) else (-1, -1)
-            wanted = {"first": ends[0], "last": ends[1], "wanted": numbers.tolist()}
-            targets = self._table("targets_of", wanted).drop_columns("id").take(column(back))
+            targets = self._targets.take(links.column("target"))
             links = wide.with_history(links, sources.column("fetched_at"))
         columns = {name: table.column(name) for table in (links, sources, targets) for name in table.column_names}
         return pa.table({name: _plain(columns[name]) for name in WIDE})

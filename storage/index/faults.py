@@ -52,7 +52,7 @@ def is_full_disk(error: duckdb.Error) -> bool:
 
 def is_gone(error: Exception) -> bool:
     """Tell whether a file is no longer there."""
-    return isinstance(error, duckdb.IOException) and any(text in str(error) for text in FILE_GONE)
+    return isinstance(error, duckdb.IOException | OSError) and any(text in str(error) for text in FILE_GONE)
 
 
 def is_unwritable(error: duckdb.Error) -> bool:
