@@ -162,8 +162,9 @@ class Index:
         with duckdb.connect(config=config) as connection:
             connection.execute(text_of("storage.queries", "connect"))
             with _told(directory):
-                if not (directory / SOURCES).is_file():
-                    raise IndexDamaged(directory / SOURCES, "missing")
+                for name in (SOURCES, *(f"{table}/{COLUMNS}" for table in LINK_TABLES)):
+                    if not (directory / name).is_file():
+                        raise IndexDamaged(directory / name, "missing")
                 for table in TABLES:
                     _open_table(connection, directory, table)
                 opened = cls(directory, number, connection)

@@ -94,7 +94,7 @@ def write_generation(segments: Segments, scratch: Path, out: Path, name_hosts: N
 
     Both directories exist and are empty. Raises OutOfMemory, DiskFull or ScratchUnusable.
     """
-    with _scratch(scratch, limits) as connection:
+    with _one_allocator(), _scratch(scratch, limits) as connection:
         limits.tell("hosts")
         _open_segments(connection, segments)
         _name_hosts(connection, name_hosts)
@@ -108,6 +108,17 @@ def write_generation(segments: Segments, scratch: Path, out: Path, name_hosts: N
         writer = LinkWriter(connection, (scratch, out), world, limits.tell)
         rows = writer.write(segments.links, max(limits.memory_bytes // SORTED_LINK_BYTES, 1))
     return Counts(rows["backlinks"], pages, rows["targets"], rows["hosts"], rows["domains"])
+
+
+@contextmanager
+def _one_allocator() -> Iterator[None]:
+    """Let Arrow take memory from where numpy gives it back: 5 % less CPU, 15 % less memory (bench/index.py)."""
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
 
 
 @contextmanager
