@@ -1,7 +1,7 @@
 """Measures the index: links a second and core of a build, its memory, bytes a link, and query times in process.
 
-`python -m bench.index [--links N] [--memory-mib M] [--threads T]` writes segments of a made-up web with the skew of the
-real one, builds one generation in a child process, so that its peak memory is its own, and asks many questions.
+`python -m bench.index [--links N] [--memory-mib M] [--threads T] [--profile]` writes segments of a made-up web with the
+skew of the real one, builds one generation in a child process, so that its peak memory is its own, and asks questions.
 """
 
 from __future__ import annotations
@@ -23,16 +23,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crawler.cli.target import name_hosts, reversed_host
+from crawler.memory import keep_freed_memory
 from storage.asking import Mode, Page, Target
-from storage.index.build import Limits, Segments, parts, write_generation
+from storage.index.build import Limits, Segments, write_generation
+from storage.index.layout import Column, column, parts
 from storage.query import Index
 from storage.records import Kind, Rel
 from storage.schemas import LINKS, PAGES
+from storage.segments import encode
 
 LINKS_A_PAGE: Final = 60
 PAGES_A_HOST: Final = 50
 EXTERNAL: Final = 0.3
 """Share of links to other hosts, whose popularity is Zipf's."""
+
+COMPRESSION_LEVEL: Final = 3
+"""storage.compression_level's default."""
 
 PAGES_A_SEGMENT: Final = 1_666
 QUESTIONS: Final = 60
@@ -63,7 +69,7 @@ def write_web(folder: Path, links: int) -> Segments:
         tables = (_pages(numbers), _links(numbers, hosts, rng))
         for kind, table, written in zip(("pages", "links"), tables, files, strict=True):
             written.append(folder / f"{kind}-{start:08}.parquet")
-            pq.write_table(table, written[-1], compression="zstd")
+            written[-1].write_bytes(encode(table, COMPRESSION_LEVEL))
     return Segments(*files)
 
 
@@ -88,19 +94,25 @@ def _links(numbers: np.ndarray[Any, np.dtype[np.int64]], hosts: int, rng: np.ran
     count = len(numbers) * LINKS_A_PAGE
     source = np.repeat(numbers, LINKS_A_PAGE)
     away = rng.random(count) < EXTERNAL
-    targets = np.where(away, (rng.zipf(1.3, count) - 1) % (hosts * 3), source // PAGES_A_HOST).tolist()
-    paths = np.where(away, (rng.zipf(1.4, count) - 1) % PAGES_A_HOST, rng.integers(0, PAGES_A_HOST, count)).tolist()
+    targets = np.where(away, (rng.zipf(1.3, count) - 1) % (hosts * 3), source // PAGES_A_HOST)
+    paths = np.where(away, (rng.zipf(1.4, count) - 1) % PAGES_A_HOST, rng.integers(0, PAGES_A_HOST, count))
     columns: Columns = {
         "fetch": source + (1 << 40),
-        "target": [url(number, path) for number, path in zip(targets, paths, strict=True)],
-        "target_host": [host(number) for number in targets],
+        "target": _spelt(targets * PAGES_A_HOST + paths, lambda code: url(*divmod(code, PAGES_A_HOST))),
+        "target_host": _spelt(targets, host),
         "kind": np.where(rng.random(count) < 0.1, Kind.EMBED, Kind.A),
         "rel": np.where(rng.random(count) < 0.15, Rel.NOFOLLOW, 0),
-        "anchor": [f"anchor text {rank}" for rank in np.minimum(rng.zipf(1.3, count), 10**6).tolist()],
+        "anchor": _spelt(np.minimum(rng.zipf(1.3, count), 10**6), lambda rank: f"anchor text {rank}"),
         "place": rng.integers(0, 11, count),
         "ordinal": np.tile(np.arange(LINKS_A_PAGE), len(numbers)),
     }
     return _table(LINKS, columns, count)
+
+
+def _spelt(codes: np.ndarray[Any, np.dtype[np.int64]], spell: Callable[[int], str]) -> Column:
+    """Return the text of each code, each made once."""
+    distinct, back = np.unique(codes, return_inverse=True)
+    return pa.array([spell(code) for code in distinct.tolist()], pa.string()).take(column(back))
 
 
 def _table(schema: pa.Schema, columns: Columns, rows: int) -> pa.Table:
@@ -108,7 +120,8 @@ def _table(schema: pa.Schema, columns: Columns, rows: int) -> pa.Table:
     arrays = []
     for field in schema:
         if field.name in columns:
-            arrays.append(pa.array(columns[field.name]).cast(field.type))
+            given = columns[field.name]
+            arrays.append((given if isinstance(given, pa.Array) else pa.array(given)).cast(field.type))
         elif field.nullable:
             arrays.append(pa.nulls(rows, field.type))
         else:
@@ -116,18 +129,36 @@ def _table(schema: pa.Schema, columns: Columns, rows: int) -> pa.Table:
     return pa.table(arrays, schema=schema)
 
 
+class Stages:
+    """CPU seconds of each stage of a build, in their order."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._name = "opening"
+        self._since = time.process_time()
+
+    def tell(self, stage: str) -> None:
+        """Begin a stage; slices of one stage add up."""
+        now = time.process_time()
+        self.seconds[self._name] = self.seconds.get(self._name, 0.0) + now - self._since
+        self._name, self._since = stage.partition(",")[0], now
+
+
 def build(folder: Path, limits: Limits) -> None:
     """Build a generation of the segments in `folder` and print its figures as JSON: the child's part."""
+    keep_freed_memory()
     segments = Segments(sorted(folder.glob("pages-*")), sorted(folder.glob("links-*")))
     scratch, out = folder / "scratch", folder / "generation"
     scratch.mkdir()
     out.mkdir()
     before, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    started = time.perf_counter()
-    counts = write_generation(segments, scratch, out, name_hosts, limits)
+    started, stages = time.perf_counter(), Stages()
+    counts = write_generation(segments, scratch, out, name_hosts, limits._replace(tell=stages.tell))
+    stages.tell("")
     elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"links": counts.links, "wall_s": elapsed, "cpu_s": cpu, "start_kib": before, "peak_kib": peak}))
+    figures = {"links": counts.links, "wall_s": elapsed, "cpu_s": cpu, "start_kib": before, "peak_kib": peak}
+    print(json.dumps({**figures, "stages": stages.seconds}))
 
 
 def measure_queries(out: Path) -> None:
@@ -155,12 +186,17 @@ def measure_queries(out: Path) -> None:
 
 
 def _times(ask: Callable[[Target], object], targets: Sequence[Target]) -> str:
-    times = []
+    wall, cpu = [], []
     for target in targets:
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         ask(target)
-        times.append((time.perf_counter() - started) * 1_000)
-    return f"p50 {np.percentile(times, 50):6.1f} ms   p99 {np.percentile(times, 99):6.1f} ms"
+        wall.append((time.perf_counter() - started) * 1_000)
+        cpu.append((time.process_time() - spent) * 1_000)
+    found = [
+        f"{name} p50 {np.percentile(ms, 50):6.1f} p99 {np.percentile(ms, 99):6.1f} ms"
+        for name, ms in (("wall", wall), ("CPU", cpu))
+    ]
+    return "   ".join(found)
 
 
 def main() -> None:
@@ -169,6 +205,7 @@ def main() -> None:
     options.add_argument("--links", type=int, default=1_000_000)
     options.add_argument("--memory-mib", type=int, default=1_024)
     options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--profile", action="store_true", help="print the CPU seconds of each stage of the build")
     options.add_argument("--build", type=Path, help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.build is not None:
@@ -181,17 +218,21 @@ def main() -> None:
         child = [sys.executable, "-m", "bench.index", "--build", name, *shape]
         figures = json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
         _tell(figures, raw, folder / "generation")
+        if given.profile:
+            for stage, seconds in figures["stages"].items():
+                print(f"  {stage:<22} {seconds:7.3f} CPU s {seconds / figures['links'] * 1e9:6.0f} ns a link")
         measure_queries(folder / "generation")
 
 
-def _tell(figures: dict[str, float], raw: int, out: Path) -> None:
+def _tell(figures: dict[str, Any], raw: int, out: Path) -> None:
     links = figures["links"]
     print(f"{links:,.0f} links, {raw / links:.1f} bytes each in segments")
     print(f"build: {figures['wall_s']:.1f} s, {links / figures['cpu_s']:,.0f} links a CPU second")
     print(f"memory: peak {figures['peak_kib'] / 1024:,.0f} MiB, of which {figures['start_kib'] / 1024:,.0f} before it")
-    for table in sorted(out.iterdir()):
-        size = sum(part.stat().st_size for part in parts(out, table.name))
-        print(f"  {table.name:<13} {size / links:6.2f} bytes a link")
+    sizes = {entry.name: sum(file.stat().st_size for file in (entry, *entry.glob("*"))) for entry in out.iterdir()}
+    print(f"index: {sum(sizes.values()) / links:.1f} bytes a link")
+    for name, size in sorted(sizes.items()):
+        print(f"  {name:<13} {size / links:6.2f} bytes a link")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Time of the hot functions of url, guard, extract and robots, in microseconds: best of several rounds.
+"""Time of the hot functions of url, guard, extract, robots and seen, in microseconds: best of several rounds.
 
 Run `python -m bench.micro`. The pages are made from a seed: boilerplate in nav and footer, an article with text, every
 sort of href. `--no-mallopt` leaves the allocator as it is, to see what it costs.
@@ -14,6 +14,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from crawler.extract import ExtractSettings, extract
 from crawler.extract.anchor import collapse
 from crawler.extract.document import wanted_elements
@@ -22,11 +24,15 @@ from crawler.guard import judge
 from crawler.memory import keep_freed_memory
 from crawler.robots import parse as parse_robots
 from crawler.robots_rules import Rules
+from crawler.seen import LATELY, Seen
 from crawler.url import Resolver, domains_of, fingerprint, host_of, normalise
 
 PAGE_URL: Final = "https://www.example.org/posts/2024/page.html"
 PROFILES: Final = {"4 KB": (4_000, 20), "40 KB": (40_000, 60), "130 KB": (130_000, 75), "1 MB": (1_000_000, 500)}
 """Bytes and hyperlinks; the largest shows best what `--no-mallopt` costs."""
+
+SEEN_LINKS: Final = 50
+NEW_LINKS: Final = 10
 
 ROUNDS: Final = 7
 ROUND_S: Final = 0.1
@@ -169,12 +175,41 @@ def _ask(rules: Rules, paths: list[str]) -> None:
         rules.allowed(path)
 
 
+def seen_rows() -> list[Row]:
+    """Measure asking for the links of a page and adding the new ones, with 10,000 and 10 million URLs seen before."""
+    chance, rows = random.Random(3), []
+    pool = [chance.getrandbits(64) for _ in range(20_000)]
+    for name, size in (("10,000", 10_000), ("10 million", 10_000_000)):
+        seen = Seen(np.random.default_rng(1).integers(0, 2**64, size, dtype=np.uint64))
+        rows.append(_time(f"seen, {name}: a page", partial(_see, seen, pool, chance), SEEN_LINKS + NEW_LINKS))
+        new = np.random.default_rng(2).integers(0, 2**64, LATELY, dtype=np.uint64)
+        rows.append(Row(f"seen, {name}: longest step", _longest_us(seen, new.tolist()), 1))
+    return rows
+
+
+def _see(seen: Seen, pool: list[int], chance: random.Random) -> None:
+    marks = chance.choices(pool, k=SEEN_LINKS) + [chance.getrandbits(64) for _ in range(NEW_LINKS)]
+    lately = seen.lately
+    for mark in marks:  # as `crawler.admission` asks
+        if not (mark in lately or mark in seen):
+            seen.add(mark)
+
+
+def _longest_us(seen: Seen, marks: list[int]) -> float:
+    longest = 0.0
+    for mark in marks:
+        begun = time.process_time()
+        seen.add(mark)
+        longest = max(longest, time.process_time() - begun)
+    return longest * 1e6
+
+
 def main() -> None:
     """Print a line for each measurement: microseconds a call, and for each link or URL of it."""
     if "--no-mallopt" not in sys.argv:
         keep_freed_memory()
     print(f"{'':32}{'us':>10}{'us each':>10}")
-    for row in url_rows() + robots_rows() + [row for name in PROFILES for row in page_rows(name)]:
+    for row in url_rows() + robots_rows() + seen_rows() + [row for name in PROFILES for row in page_rows(name)]:
         print(f"{row.name:32}{row.us:10.1f}{row.us / row.each:10.3f}")
 
 

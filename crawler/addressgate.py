@@ -55,6 +55,10 @@ class AddressGate:
             case Failed():
                 pass
 
+    def forgettable(self, now: float) -> bool:
+        """Tell whether a new gate would be no different."""
+        return not (self.waiting or self.queued or self.gate.open or self._courtesy.penalty_s) and self.admits(now)
+
     def call_at(self, now: float) -> float | None:
         """Return when to call the first host that waits; None while one of its own requests must end first."""
         return self.gate.next_at if self.gate.open < self.gate.limit else None
@@ -81,3 +85,9 @@ class AddressGates:
 
     def _open(self, ip: str) -> AddressGate:
         return AddressGate(self._pace)
+
+    def forget(self, ip: str, now: float) -> None:
+        """Forget the gate of an address that nobody holds on to, if it says nothing."""
+        gate = self._gates.get(ip)
+        if gate is not None and self._quiet_until <= now and gate.forgettable(now):
+            del self._gates[ip]

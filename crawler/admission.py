@@ -46,7 +46,7 @@ class Admission:
         self, links: Iterable[LinkRow], how: Discovery, counters: Counter[str], now: float
     ) -> Iterator[tuple[QueueRow, int]]:
         """Yield (queue row, fingerprint) of every link to follow; `how.via` says how plain links were found."""
-        known, skipped_rels = self._seen.known, self._skipped_rels
+        seen, lately, skipped_rels = self._seen, self._seen.lately, self._skipped_rels
         judged, admitted, is_ours = "", False, True
         left: Left | None
         for url, host, _, kind, rel, *_ in links:
@@ -62,7 +62,7 @@ class Admission:
                     left = Left.OUT_OF_SCOPE
                 elif not is_ours:
                     left = self._offer(url, host, how._replace(via=_VIA[kind]), counters)
-                elif (mark := fingerprint(url)) in known:
+                elif (mark := fingerprint(url)) in lately or mark in seen:
                     left = Left.SEEN
                 else:
                     left = self._refuse(url, host, how.depth)
@@ -88,7 +88,7 @@ class Admission:
         """Return the queue row of a URL that another worker found, or None, counted, when it is to be left."""
         counters["offers.taken"] += 1
         url, host, mark = offer.url, offer.host, fingerprint(offer.url)
-        left = Left.SEEN if mark in self._seen.known else self._refuse(url, host, offer.depth)
+        left = Left.SEEN if mark in self._seen else self._refuse(url, host, offer.depth)
         if left is None:
             how = Discovery(offer.depth, Via(offer.via), offer.hops, offer.discovered_from)
             return self._take_in(url, host, mark, how, now), mark
@@ -99,7 +99,7 @@ class Admission:
     def admit_seed(self, url: str, host: str, counters: Counter[str], now: float) -> tuple[QueueRow, int] | None:
         """Return the queue row of a seed, or None, counted, when it is known or the rules leave it."""
         mark = fingerprint(url)
-        left: Left | None = Left.SEEN if mark in self._seen.known else self._refuse(url, host, 0)
+        left: Left | None = Left.SEEN if mark in self._seen else self._refuse(url, host, 0)
         if left is not None:
             counters[COUNTER_OF[left]] += 1
             return None
@@ -127,4 +127,4 @@ class Admission:
     def _take_in(self, url: str, host: str, mark: int, how: Discovery, now: float) -> QueueRow:
         self._seen.add(mark)
         self._budget.spend(url, host)
-        return self._frontier.discover(url, self._frontier.host(host), how, now)
+        return self._frontier.discover(url, host, how, now)

@@ -81,8 +81,7 @@ class Exchange:
         taken = 0
         for hop, errand in errands.take(await self._store.errands(TAKEN_MAX)):
             taken += 1
-            host = frontier.host(host_of(errand.url))
-            if not frontier.robots_hop(hop, errand.url, host, time.monotonic()):
+            if not frontier.robots_hop(hop, errand.url, host_of(errand.url), time.monotonic()):
                 self._worker.robots.fail(hop, Failure.CONNECT, time.monotonic())
         for origin, asked_at in list(errands.awaited.items()):
             row = await self._store.answer_for(origin)
@@ -114,7 +113,6 @@ def judge(parts: Parts, offers: Sequence[OfferRow]) -> None:
         admitted = parts.admission.admit_offer(offer, parts.stats.counters, now)
         if admitted is not None:
             parts.recorder.queue(*admitted)
-            parts.recorder.touch(parts.frontier.host(offer.host))
         parts.recorder.judged(offer)
 
 

@@ -10,190 +10,139 @@ Times are monotonic seconds; `utc_offset` turns them into UTC where rows are sto
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Container
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from crawler.addresses import Endpoint
 from crawler.addressgate import AddressGate, AddressGates
-from crawler.headers import retry_after
-from crawler.hostqueue import HostQueue, Standing
+from crawler.aftermath import Aftermath
+from crawler.front import Arrival, Front
+from crawler.hostqueue import HostQueue, Standing, row_again
 from crawler.jobs import Denied, Discovery, Job, Resolve, RobotsFetch, RobotsRefused
 from crawler.outcome import Failed, Outcome, Request
-from crawler.politeness import PaceTable
+from crawler.politeness import Manners, PaceTable, asked_pause_s
 from crawler.refill import Refills
+from crawler.robots_book import UNREACHABLE, RobotsBook
 from crawler.robots_policy import RobotsState
-from crawler.url import domains_of, origin_of, path_of, shard_of
-from storage.records import Failure, HostRow, QueueRow
-
-if TYPE_CHECKING:
-    from config import PolitenessSettings
-
-ROBOTS_TRIES: Final = 3
-"""Failed fetches of a robots.txt after which the rows of its origin are set aside until the next start."""
-
-UNREACHABLE: Final = "robots.txt unreachable"
-
-
-BACKING_OFF: Final = "backing_off"
-"""Beside the values of `Standing` in counts: due, but later than usual."""
+from crawler.roster import Known, Place
+from crawler.url import origin_of, path_of
+from storage.records import Failure, QueueRow
 
 _WAITING: Final = (Standing.DUE, Standing.HELD)
-
-
-@dataclass(frozen=True, slots=True)
-class Manners:
-    """The politeness settings the frontier itself applies."""
-
-    delay_per_ip_s: float
-    connections_per_ip: int
-    max_crawl_delay_s: float
-    max_retry_after_s: float
-    robots: bool
-
-    @classmethod
-    def of(cls, settings: PolitenessSettings) -> Manners:
-        return cls(
-            settings.delay_per_ip,
-            settings.connections_per_ip,
-            settings.max_crawl_delay,
-            settings.max_retry_after,
-            settings.robots,
-        )
 
 
 class Frontier:
     """Every host with something queued, and the order in which they are served."""
 
     def __init__(self, paces: PaceTable, manners: Manners, utc_offset: float, first_seq: int = 0) -> None:
-        self._paces = paces
         self._manners = manners
         self.utc_offset = utc_offset
         self._seqs = count(first_seq)
         self._order = count()
-        self._heap: list[tuple[float, int, HostQueue | AddressGate]] = []
-        self.hosts: dict[int, HostQueue] = {}
-        self._by_name: dict[str, HostQueue] = {}
+        self._heap: list[tuple[float, int, HostQueue | AddressGate | int]] = []
+        self.front = Front(paces)
+        self.hosts = self.front.hosts
         self._addresses = AddressGates(manners.delay_per_ip_s, manners.connections_per_ip)
-        self.robots: dict[str, RobotsState] = {}
-        self._robots_asked: dict[str, HostQueue] = {}
-        self._given_up: set[str] = set()
-        """Origins whose robots.txt could not be had in this start."""
-        self._unread_robots: dict[int, list[tuple[str, Callable[[], RobotsState]]]] = {}
+        self._book = RobotsBook(manners.max_crawl_delay_s)
+        self.robots = self._book.copies
         self._sent: dict[int, tuple[AddressGate, Endpoint]] = {}
         self.refills = Refills()
-        self._next_host_id = self._host_id_step = 1
-        self._crash_known_at: float | None = None
-        self._crash_heeded_at = 0.0
+        self._aftermath = Aftermath()
         self.queued = 0
         self.open = 0
 
     def share(self, addresses: AddressGates, first_host_id: int, host_id_step: int) -> None:
         """Be one of several frontiers: with the addresses of all, and numbers of hosts that no other gives away."""
         self._addresses = addresses
-        self._next_host_id, self._host_id_step = first_host_id, host_id_step
+        self.front.roster.number(first_host_id, host_id_step)
 
     # Hosts and rows come in.
 
     def host(self, name: str) -> HostQueue:
-        """Return the queue of a host, made on first sight."""
-        host = self._by_name.get(name)
-        if host is None:
-            domains = domains_of(name)
-            record = HostRow(self._next_host_id, name, domains.domain, domains.domain_private, shard_of(domains.domain))
-            host = self._enter(record)
-            if self._crash_known_at is not None:
-                self._heed_crash(host, host.courtesy.delay_s, self._crash_known_at)
+        """Return the queue of a host that is not in the store alone, made on first sight."""
+        return self._minding_crash(self.front.meet(name))
+
+    def _minding_crash(self, host: HostQueue) -> HostQueue:
+        """Let a host rest that may have been asked just before a crash."""
+        host.gate.hold(self._aftermath.rest(max(host.courtesy.delay_s, host.record.delay_s)))
         return host
 
     def after_crash(self, now: float) -> None:
-        """Learn, before anything else, that the last start crashed: what it asked at the end is not on record.
-
-        So every host and address, also one that the store does not know, is left alone for its delay from now on.
-        """
-        self._crash_known_at = now
-        self._crash_heeded_at = now + self._manners.delay_per_ip_s
-        self._addresses.hold_new(self._crash_heeded_at)
+        """Learn, before anything else, that the last start crashed: what it asked at the end is not on record."""
+        self._aftermath.begin(now)
+        self._addresses.hold_new(self._aftermath.rest(self._manners.delay_per_ip_s))
 
     def heeds_crash(self, now: float) -> bool:
         """Tell whether a host still waits because of a crash: a start that ends now does not end the waiting."""
-        return now < self._crash_heeded_at
+        return self._aftermath.is_minded(now)
 
-    def _heed_crash(self, host: HostQueue, delay_s: float, known_at: float) -> None:
-        host.gate.hold(known_at + delay_s)
-        self._crash_heeded_at = max(self._crash_heeded_at, known_at + delay_s)
+    def know(self, hosts: list[Known], now: float) -> None:
+        """Take over hosts from the store, each id once; those with URLs wait in line to be called.
 
-    def _enter(self, record: HostRow) -> HostQueue:
-        host = HostQueue(record, self._paces.pace_of(record.host))
-        self.hosts[record.host_id] = self._by_name[record.host] = host
-        if record.host_id >= self._next_host_id:
-            self._next_host_id += ((record.host_id - self._next_host_id) // self._host_id_step + 1) * self._host_id_step
-        return host
-
-    def restore(self, record: HostRow, queued: int, now: float) -> None:
-        """Take over a host from the store with `queued` rows on disk; an earlier delay or Retry-After still holds.
-
-        Its address may have been asked by any of its hosts a moment ago; the host itself too `after_crash`.
+        Their addresses may have been asked a moment ago; the hosts themselves too `after_crash`.
         """
-        host = self._enter(record)
-        record.parked = None
+        self.front.roster.load(hosts)
+        self.queued += sum(known.queued for known in hosts)
+        self._addresses.hold_new(now + self._manners.delay_per_ip_s)
+        self._aftermath.rest(max((known.delay_s for known in hosts), default=0.0))
+
+    def arrived(self, host_id: int, arrival: Arrival | None, now: float) -> None:
+        """Let a host that was called begin; None when it is still to be committed. Its stored delays hold."""
+        self.refills.arrived(host_id, arrival is not None)
+        if arrival is None:
+            return
+        host, record = self.front.arrive(arrival), arrival.record
         if self._manners.robots and record.crawl_delay_s is not None:  # holds until the stored robots.txt is read
             host.courtesy.crawl_delay_s = min(record.crawl_delay_s, self._manners.max_crawl_delay_s)
             host.gate.delay_s = host.courtesy.delay_s
         if record.next_at:
             longest = max(self._manners.max_retry_after_s, self._manners.max_crawl_delay_s, host.courtesy.delay_s)
             # Of a host that was visited tomorrow the wall clock has been set back since: the wait counts from then.
-            counted_from = max(now + self.utc_offset, record.last_visit or 0.0)
+            counted_from = max(arrival.utc, record.last_visit or 0.0)
             host.gate.hold(now + min(record.next_at - counted_from, longest))
-        if self._crash_known_at is not None:
-            self._heed_crash(host, max(host.courtesy.delay_s, record.delay_s), self._crash_known_at)
-        if record.ip is not None:
-            self._addresses.of(record.ip).hold(now + self._manners.delay_per_ip_s)
-        host.tail = queued
-        self.queued += queued
-        self._wake(host, now)
+        host.refill(arrival.rows, self.utc_offset, now)
+        self._wake(self._minding_crash(host), now)
 
-    def restore_robots(self, host_id: int, origin: str, read: Callable[[], RobotsState]) -> None:
-        """Take over the robots.txt of an origin from the store; it is read when its host is first served."""
-        self._unread_robots.setdefault(host_id, []).append((origin, read))
+    def committed(self, pending: Container[int], now: float) -> None:
+        """Learn that all handed out before is on disk, but for what hosts in `pending` have changed since."""
+        self.refills.committed()
+        for host in self.front.dismissible(pending, now):
+            waits = host.standing is Standing.DUE
+            if waits and self._book.is_failing(host):
+                continue
+            if waits:
+                heappush(self._heap, (host.due_at, next(self._order), host.record.host_id))
+            self._book.drop(host)
+            for endpoint in host.endpoints:
+                self._addresses.forget(endpoint.ip, now)
+            self.front.dismiss(host)
 
-    def _read_robots(self, host: HostQueue) -> None:
-        for origin, read in self._unread_robots.pop(host.record.host_id, ()):
-            state = self.robots[origin] = read()
-            self._learn_crawl_delay(host, origin, state.rules.crawl_delay_s)
-            host.gate.delay_s = host.courtesy.delay_s
-
-    def discover(self, url: str, host: HostQueue, how: Discovery, now: float) -> QueueRow:
-        """Queue a URL that is new to the crawl and return its row for the store."""
+    def discover(self, url: str, name: str, how: Discovery, now: float) -> QueueRow:
+        """Queue a URL that is new to the crawl at the host `name` and return its row for the store."""
+        host = self.front.find(name)
+        host_id = host if isinstance(host, int) else host.record.host_id
         discovered_at = now + self.utc_offset
-        row = QueueRow(
-            host.record.host_id, next(self._seqs), url, how.depth, how.via, how.fetch, discovered_at, 0, how.hops, 0.0
-        )
+        row = QueueRow(host_id, next(self._seqs), url, how.depth, how.via, how.fetch, discovered_at, 0, how.hops, 0.0)
+        if isinstance(host, int):
+            self.front.roster.wait(host_id)
+            self.queued += 1
+            return row
+        if not host.record.discovered:
+            self._minding_crash(host)
         host.record.discovered += 1
         self._push(host, row, 0.0, now)
         return row
 
     def retry(self, request: Request, due_at: float, now: float, *, counted: bool = True) -> QueueRow:
         """Queue a request again for `due_at` and return its new row for the store; `counted` as one of its tries."""
-        row = QueueRow(
-            request.host_id,
-            next(self._seqs),
-            request.url,
-            request.depth,
-            request.via,
-            request.discovered_from,
-            request.discovered_at,
-            request.tries + counted,
-            request.hops,
-            due_at + self.utc_offset,
-        )
+        row = row_again(request, next(self._seqs), request.tries + counted, due_at + self.utc_offset)
         self._push(self.hosts[request.host_id], row, due_at, now)
         return row
 
     def _push(self, host: HostQueue, row: QueueRow, due_at: float, now: float) -> None:
-        host.push(row, due_at)
+        host.push(row, due_at, self.front.head_rows)
         self.queued += 1
         if host.standing is Standing.IDLE or (host.standing is Standing.PARKED and host.record.parked == UNREACHABLE):
             self._wake(host, now)
@@ -205,12 +154,22 @@ class Frontier:
         heap = self._heap
         while heap and heap[0][0] <= now:
             entry = heappop(heap)[2]
+            if isinstance(entry, int):
+                self.front.roster.wake(entry)
+                continue
             host = self._first_waiting(entry, now) if isinstance(entry, AddressGate) else entry
             if host is not None and host.standing in _WAITING:
                 job = self._serve(host, now)
                 if job is not None:
+                    self._call(fetchers_wait=False)
                     return job
+        self._call(fetchers_wait=True)
         return None
+
+    def _call(self, *, fetchers_wait: bool) -> None:
+        called = self.front.call(fetchers_wait=fetchers_wait)
+        if called:
+            self.refills.call(called)
 
     def next_at(self) -> float | None:
         """Return when `take` may have something, or None when it waits for an answer or a refill."""
@@ -239,16 +198,16 @@ class Frontier:
             self._wake(host, now)
             return None
         if host.gate.next_at > now:
-            self._enqueue(host, host.gate.next_at)
+            self._enqueue(host, host.gate.next_at, now)
             return None
         if host.resolved_until <= now:
-            host.standing = Standing.RESOLVING
+            self.front.stand(host, Standing.RESOLVING)
             self.open += 1
             return Resolve(host.record.host, host.record.host_id)
         if host.refused is not None:
             return self._refuse_address(host, host.refused, now)
-        if self._unread_robots:
-            self._read_robots(host)
+        if host.unread_robots:
+            self._book.read(host)
         if host.robots_hops:
             return self._send(host, host.robots_hops[0], now)
         return self._serve_page(host, now)
@@ -257,7 +216,7 @@ class Frontier:
         row = host.head[0]
         if self._manners.robots:
             origin = origin_of(row.url)
-            if origin in self._given_up:
+            if origin in self._book.given_up:
                 self._set_aside(host, now)
                 return None
             robots = self.robots.get(origin)
@@ -265,7 +224,7 @@ class Frontier:
                 return self._ask_robots(host, origin, now)
             if robots.unreachable:
                 host.gate.hold(robots.expires_at - self.utc_offset)
-                self._enqueue(host, host.gate.next_at)
+                self._enqueue(host, host.gate.next_at, now)
                 return None
             if not robots.rules.allowed(path_of(row.url)):
                 return self._deny(host, Failure.ROBOTS, now)
@@ -278,21 +237,21 @@ class Frontier:
         self._wake(host, now)
 
     def _ask_robots(self, host: HostQueue, origin: str, now: float) -> Job | None:
-        if origin in self._robots_asked:
-            host.standing = Standing.ROBOTS
+        if origin in self._book.asked:
+            self.front.stand(host, Standing.ROBOTS)
             return None
         job = self._send(
             host, RobotsFetch(origin, origin + "/robots.txt", host.record.host, host.record.host_id, 0), now
         )
         if job is not None:
-            self._robots_asked[origin] = host
+            self._book.ask(origin, host)
         return job
 
     def _send(self, host: HostQueue, job: Request | RobotsFetch, now: float) -> Job | None:
         """Start the host's and its address's delay and hand the job out, or let the host wait for its address."""
         address = self._addresses.of(host.endpoints[0].ip)
         if not address.enter(now):
-            host.standing = Standing.HELD
+            self.front.stand(host, Standing.HELD)
             address.waiting.append(host)
             self._call_waiting(address, now)
             return None
@@ -325,27 +284,25 @@ class Frontier:
     def _wake(self, host: HostQueue, now: float) -> None:
         """Put a host where it belongs now: the heap, its refill, rest, or behind its open requests."""
         if host.gate.open >= host.gate.limit:
-            host.standing = Standing.FULL
-        elif host.head or host.robots_hops:
-            self._enqueue(host, max(now, host.gate.next_at))
-        elif host.deferred:
-            self._enqueue(host, max(host.deferred[0][0], host.gate.next_at))
+            self.front.stand(host, Standing.FULL)
+        elif host.head or host.robots_hops or host.deferred:
+            self._enqueue(host, max(now, host.due_at), now)
         elif host.tail:
-            host.standing = Standing.LOADING
+            self.front.stand(host, Standing.LOADING)
             self.refills.wish(host)
         elif host.aside:
             self.park(host, UNREACHABLE)
         else:
-            host.standing = Standing.IDLE
+            self.front.stand(host, Standing.IDLE)
 
-    def _enqueue(self, host: HostQueue, at: float) -> None:
-        host.standing = Standing.DUE
+    def _enqueue(self, host: HostQueue, at: float, now: float) -> None:
+        self.front.stand(host, Standing.DUE, wait_s=at - now)
         heappush(self._heap, (at, next(self._order), host))
 
     def park(self, host: HostQueue, reason: str) -> None:
         """Set a host aside until the next start; its rows stay queued."""
         host.record.parked = reason
-        host.standing = Standing.PARKED
+        self.front.stand(host, Standing.PARKED)
 
     # Answers come back.
 
@@ -357,7 +314,7 @@ class Frontier:
         host.courtesy.learn(outcome)
         host.gate.delay_s = host.courtesy.delay_s
         host.gate.end(now)
-        host.gate.hold(now + self._asked_pause_s(outcome, now))
+        host.gate.hold(now + asked_pause_s(outcome, now + self.utc_offset, self._manners.max_retry_after_s))
         address.end(outcome, now)
         self._call_waiting(address, now)
         if isinstance(outcome, Failed):
@@ -378,14 +335,6 @@ class Frontier:
         self.queued += isinstance(job, Request)
         host.gate.end(now)
         return host
-
-    def _asked_pause_s(self, outcome: Outcome, now: float) -> float:
-        """Return how long the server asked to be left alone (Retry-After), at most the limit of the settings."""
-        if not isinstance(outcome, Failed) or outcome.answer is None:
-            return 0.0
-        value = outcome.answer.header("retry-after")
-        pause = retry_after(value, now + self.utc_offset) if value is not None else None
-        return min(pause or 0.0, self._manners.max_retry_after_s)
 
     def resolved(self, host_id: int, endpoints: tuple[Endpoint, ...], until: float, now: float) -> None:
         """Take the host's addresses, at least one, good until `until`."""
@@ -422,48 +371,40 @@ class Frontier:
         self.open -= 1
         return host
 
-    def robots_hop(self, fetch: RobotsFetch, url: str, host: HostQueue, now: float) -> bool:
+    def robots_hop(self, fetch: RobotsFetch, url: str, name: str, now: float) -> bool:
         """Queue the target of a redirected robots.txt at its host, first of all; False where that host is parked."""
+        host_id = self.front.roster.find(name)
+        if host_id is not None and host_id not in self.hosts:
+            if self.front.roster.place_of(host_id) in (Place.SHUT, Place.PARKED):
+                return False
+            self.refills.call(
+                self.front.call_for(RobotsFetch(fetch.origin, url, name, host_id, fetch.hops + 1), host_id)
+            )
+            return True
+        host = self.host(name)
         if host.standing is Standing.PARKED:
             return False
-        host.robots_hops.append(RobotsFetch(fetch.origin, url, host.record.host, host.record.host_id, fetch.hops + 1))
+        host.robots_hops.append(RobotsFetch(fetch.origin, url, name, host.record.host_id, fetch.hops + 1))
         if host.standing in (Standing.IDLE, Standing.LOADING, Standing.ROBOTS):
             self._wake(host, now)
         return True
 
     def robots_host(self, origin: str) -> HostQueue:
         """Return the host that waits for the robots.txt of an origin."""
-        return self._robots_asked[origin]
+        return self._book.asked[origin]
 
     def robots_answered(self, origin: str, state: RobotsState, now: float) -> HostQueue:
         """Put an origin's robots.txt in force and return the host it belongs to."""
-        self.robots[origin] = state
-        host = self._robots_asked.pop(origin)
-        host.record.robots_status, host.record.robots_at = state.verdict, state.fetched_at
-        self._learn_crawl_delay(host, origin, state.rules.crawl_delay_s)
-        host.gate.hold(host.gate.next_at + host.courtesy.delay_s - host.gate.delay_s)
-        host.gate.delay_s = host.courtesy.delay_s
-        if state.unreachable and state.failures >= ROBOTS_TRIES:
-            self._given_up.add(origin)
-            if host.standing is not Standing.PARKED:
-                host.record.parked = UNREACHABLE
+        host = self._book.answered(origin, state)
         if host.standing is Standing.ROBOTS:
             self._wake(host, now)
         return host
 
     def robots_unanswered(self, fetch: RobotsFetch, now: float) -> None:
         """Forget that an origin's robots.txt was asked for: nothing was learnt of it, so it is asked again."""
-        host = self._robots_asked.pop(fetch.origin)
+        host = self._book.end_asking(fetch.origin)
         if host.standing is Standing.ROBOTS:
             self._wake(host, now)
-
-    def _learn_crawl_delay(self, host: HostQueue, origin: str, crawl_delay_s: float | None) -> None:
-        """Take in what one origin of a host asks for; the longest of its origins' holds (http and https are two)."""
-        if crawl_delay_s is None:
-            host.crawl_delays.pop(origin, None)
-        else:
-            host.crawl_delays[origin] = min(crawl_delay_s, self._manners.max_crawl_delay_s)
-        host.courtesy.crawl_delay_s = max(host.crawl_delays.values(), default=None)
 
     # What is on disk.
 
@@ -483,8 +424,8 @@ class Frontier:
     @property
     def finished(self) -> bool:
         """Whether nothing is open, due or to be read: only parked hosts have anything left."""
-        return not (self.open or self._heap or self.refills)
+        return not (self.open or self._heap or self.refills or self.front.roster.in_line)
 
     def standings(self, now: float) -> Counter[str]:
         """Count the hosts by where they stand; those that wait longer than their delay as `backing_off`."""
-        return Counter(BACKING_OFF if host.backs_off(now) else host.standing.value for host in self.hosts.values())
+        return self.front.standings(now)

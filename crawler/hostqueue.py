@@ -8,15 +8,18 @@ Whose turn it is, `crawler.frontier` decides.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 from heapq import heappop, heappush
+from math import inf
 from typing import Final
 
 from crawler.addresses import Endpoint
 from crawler.jobs import RobotsFetch
 from crawler.outcome import Request
 from crawler.politeness import Courtesy, Gate, Pace
+from crawler.robots_policy import RobotsState
 from storage.records import Failure, HostRow, QueueRow, Via
 
 HEAD_ROWS: Final = 128
@@ -38,6 +41,23 @@ class Standing(Enum):
     RESOLVING = "resolving"
     ROBOTS = "robots"  # waits for a robots.txt
     PARKED = "parked"
+    IN_LINE = "in_line"  # not in RAM: waits to be called to the front
+
+
+def row_again(request: Request, seq: int, tries: int, not_before: float) -> QueueRow:
+    """Return the row of a request that is to be made again; `not_before` in UTC."""
+    return QueueRow(
+        request.host_id,
+        seq,
+        request.url,
+        request.depth,
+        request.via,
+        request.discovered_from,
+        request.discovered_at,
+        tries,
+        request.hops,
+        not_before,
+    )
 
 
 class HostQueue:
@@ -45,6 +65,7 @@ class HostQueue:
 
     __slots__ = (
         "aside",
+        "asking",
         "courtesy",
         "crawl_delays",
         "deferred",
@@ -52,12 +73,14 @@ class HostQueue:
         "gate",
         "head",
         "loaded_seq",
+        "origins",
         "record",
         "refused",
         "resolved_until",
         "robots_hops",
         "standing",
         "tail",
+        "unread_robots",
         "wished",
     )
 
@@ -79,14 +102,20 @@ class HostQueue:
         self.resolved_until = 0.0
         self.refused: Failure | None = None
         self.robots_hops: deque[RobotsFetch] = deque()
+        self.origins: list[str] = []
+        """Origins whose robots.txt the frontier holds."""
+        self.unread_robots: list[tuple[str, Callable[[], RobotsState]]] = []
+        """Origins whose robots.txt is at hand as it was stored, each with what reads it."""
+        self.asking = 0
+        """Origins whose robots.txt was asked for and has not been answered."""
 
     @property
     def queued(self) -> int:
         return len(self.head) + len(self.deferred) + self.tail + self.aside
 
-    def push(self, row: QueueRow, due_at: float) -> None:
-        """Queue a row that may be fetched from `due_at` on (0.0: at once); keep it in RAM while the head has room."""
-        if self.tail or len(self.head) + len(self.deferred) >= HEAD_ROWS:
+    def push(self, row: QueueRow, due_at: float, head_rows: int) -> None:
+        """Queue a row that may be fetched from `due_at` on (0.0: at once), in RAM while there are fewer `head_rows`."""
+        if self.tail or len(self.head) + len(self.deferred) >= head_rows:
             self.tail += 1
             return
         self.loaded_seq = row.seq
@@ -120,6 +149,11 @@ class HostQueue:
     def wants_refill(self) -> bool:
         return self.tail > 0 and not self.wished and len(self.head) < HEAD_LOW
 
+    def dismissible(self, now: float = inf) -> bool:
+        """Tell whether nothing is open or under way and its delay is over `now`, so that the store knows all of it."""
+        gate_rests = not self.gate.open and self.gate.next_at <= now
+        return gate_rests and not (self.wished or self.asking or self.robots_hops)
+
     def backs_off(self, now: float) -> bool:
         """Tell whether it waits for more than its ordinary delay: a penalty, a Retry-After, or a retry's time."""
         until = self.gate.next_at
@@ -127,6 +161,13 @@ class HostQueue:
             until = max(until, self.deferred[0][0])
         ordinary_s = 0.0 if self.courtesy.penalty_s else self.courtesy.delay_s
         return self.standing is Standing.DUE and until > now + ordinary_s
+
+    @property
+    def due_at(self) -> float:
+        """When it may be served next; it must have something to do."""
+        if self.head or self.robots_hops:
+            return self.gate.next_at
+        return max(self.deferred[0][0], self.gate.next_at)
 
     def next_endpoint(self) -> None:
         """Move on to the host's next address after one that could not be reached."""

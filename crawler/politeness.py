@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from crawler.headers import retry_after
 from crawler.outcome import Failed, Fetched, Outcome, Redirected
 from storage.records import Failure
 
@@ -73,6 +74,36 @@ class PaceTable:
 def _expression(pattern: str) -> str:
     """Return the expression of a pattern of hosts, in which the star alone is special."""
     return ".*".join(re.escape(part) for part in pattern.split("*"))
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """The politeness settings that are not a host's pace."""
+
+    delay_per_ip_s: float
+    connections_per_ip: int
+    max_crawl_delay_s: float
+    max_retry_after_s: float
+    robots: bool
+
+    @classmethod
+    def of(cls, settings: PolitenessSettings) -> Manners:
+        return cls(
+            settings.delay_per_ip,
+            settings.connections_per_ip,
+            settings.max_crawl_delay,
+            settings.max_retry_after,
+            settings.robots,
+        )
+
+
+def asked_pause_s(outcome: Outcome, utc: float, longest_s: float) -> float:
+    """Return how long the server asked at `utc` to be left alone (Retry-After), at most `longest_s`."""
+    if not isinstance(outcome, Failed) or outcome.answer is None:
+        return 0.0
+    value = outcome.answer.header("retry-after")
+    pause = retry_after(value, utc) if value is not None else None
+    return min(pause or 0.0, longest_s)
 
 
 class Gate:

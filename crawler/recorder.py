@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from crawler.frontier import Frontier
 from crawler.hostqueue import HostQueue
 from crawler.outcome import Request
 from crawler.share import Share
 from crawler.stats import Stats
+from crawler.url import domains_of, host_of, shard_of
 from storage.leases import Lease
 from storage.records import Batch, LinkRow, OfferRow, PageRow, QueueRow, RobotsRow
 
@@ -34,16 +36,17 @@ def utc_offset() -> float:
 class Recorder:
     """Collect one batch after the other and commit each as a whole."""
 
-    def __init__(self, store: CrawlStore, settings: StorageSettings, stats: Stats) -> None:
+    def __init__(self, store: CrawlStore, settings: StorageSettings, stats: Stats, frontier: Frontier) -> None:
         self._store = store
         self._settings = settings
         self._stats = stats
+        self._frontier = frontier
         self._batch = Batch()
         self._touched: dict[int, HostQueue] = {}
-        self._seen_at: list[int] = []
-        """The host of each fingerprint of the batch."""
         self._counted = stats.counters.copy()
         """What the store knows of the counters."""
+        self._found: set[int] = set()
+        """Ids of hosts that have new URLs."""
         self._due = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -63,11 +66,12 @@ class Recorder:
         self._mind_room()
 
     def queue(self, row: QueueRow, fingerprint: int | None = None) -> None:
-        """Add a row to the queue; with its fingerprint when the URL is new, its host being touched too."""
+        """Add a row to the queue; with its fingerprint when the URL is new."""
         self._batch.added.append(row)
         if fingerprint is not None:
             self._batch.seen.append(fingerprint)
-            self._seen_at.append(row.host_id)
+            self._batch.seen_shards.append(shard_of(domains_of(host_of(row.url)).domain))
+            self._found.add(row.host_id)
 
     def finish(self, request: Request) -> None:
         """Take a request's row out of the queue."""
@@ -76,6 +80,11 @@ class Recorder:
     def touch(self, host: HostQueue) -> None:
         """Save the state of a host with the next commit."""
         self._touched[host.record.host_id] = host
+
+    @property
+    def pending(self) -> Set[int]:
+        """The ids of hosts that have changed since what was committed last."""
+        return self._touched.keys() | self._found
 
     def robots(self, row: RobotsRow) -> None:
         self._batch.robots[row.origin] = row
@@ -143,11 +152,10 @@ class Recorder:
 
     def _swap(self) -> Batch:
         batch, self._batch = self._batch, Batch()
+        self._note_found(batch)
         offset = utc_offset()
-        batch.hosts = {host_id: host.snapshot(offset) for host_id, host in self._touched.items()}
-        batch.seen_shards = [batch.hosts[host_id].shard for host_id in self._seen_at]
+        batch.hosts |= {host_id: host.snapshot(offset) for host_id, host in self._touched.items()}
         self._touched.clear()
-        self._seen_at.clear()
         batch.counters = self._newly_counted()
         batch.offers = self.share.hand_over()
         batch.errands, batch.errands_ended = self.share.errands.hand_over()
@@ -157,3 +165,17 @@ class Recorder:
         before, counters = self._counted, self._stats.counters
         self._counted = counters.copy()
         return {reason: count - before[reason] for reason, count in counters.items() if count != before[reason]}
+
+    def _note_found(self, batch: Batch) -> None:
+        """Note the hosts that were met or have new URLs: those at the front as they are, of others what is known."""
+        front = self._frontier.front
+        for record in front.newcomers:
+            batch.hosts[record.host_id] = record
+        front.newcomers.clear()
+        for host_id in self._found | batch.hosts.keys():
+            host = front.hosts.get(host_id)
+            if host is not None:
+                self._touched[host_id] = host
+            else:
+                batch.discovered[host_id] = front.roster.discovered[host_id]
+        self._found.clear()

@@ -66,7 +66,7 @@ class RobotsSettling:
             self._answer(fetch, outcome.answer, b"", now)
         elif not self._share.owns(host_of(target)):
             self._pass_on(fetch, target, now)
-        elif not self._frontier.robots_hop(fetch, target, self._frontier.host(host_of(target)), now):
+        elif not self._frontier.robots_hop(fetch, target, host_of(target), now):
             self.fail(fetch, Failure.CONNECT, now)
 
     def _pass_on(self, fetch: RobotsFetch, target: str, now: float) -> None:

@@ -124,10 +124,13 @@ class Scope:
         self._domains = frozenset(domains_of(host).domain_private for host in hosts)
         self._include = Rules(settings.include)
         self._exclude = Rules(settings.exclude)
+        self._everywhere = settings.follow not in ("host", "domain")
         self._admits: dict[str, bool] = {}
 
     def admits_host(self, host: str) -> bool:
         """Return whether `scope.follow` lets the crawl go to this host at all."""
+        if self._everywhere:
+            return True
         verdict = self._admits.get(host)
         if verdict is None:
             if len(self._admits) >= VERDICTS_MAX:
@@ -142,7 +145,7 @@ class Scope:
             case "domain":
                 return domains_of(host).domain_private in self._domains
             case _:
-                return True
+                return self._everywhere
 
     def judge(self, url: str, depth: int) -> Left | None:
         """Return why a URL on an admitted host is left, or None when it may be followed."""

@@ -149,7 +149,6 @@ class PageSettling:
     def _admit(self, links: Iterable[LinkRow], how: Discovery, now: float) -> None:
         for row, mark in self._parts.admission.admit_links(links, how, self._counters, now):
             self._recorder.queue(row, mark)
-            self._recorder.touch(self._frontier.hosts[row.host_id])
 
     def _leave(self, links: list[LinkRow], left: Left) -> None:
         self._counters[COUNTER_OF[left]] += len(links)

@@ -17,7 +17,7 @@ from typing import Final, assert_never
 
 from crawler.addresses import Endpoint
 from crawler.dns import BlockedAddress, DnsFailure, Resolved
-from crawler.hostqueue import HEAD_ROWS
+from crawler.filling import Filling
 from crawler.jobs import Denied, Job, Resolve, RobotsFetch, RobotsRefused
 from crawler.outcome import Failed, Outcome, Request
 from crawler.pages import HTML_TYPES
@@ -100,6 +100,7 @@ class Worker:
         self._outage = parts.outage
         self._pages = PageSettling(parts)
         self.robots = RobotsSettling(parts)
+        self._filling = Filling(parts.store, parts.settings.fetch.product, time.monotonic, time.time)
         self._bell = _Bell()
         self._wished = asyncio.Event()
         self._going_on = asyncio.Event()
@@ -314,15 +315,13 @@ class Worker:
         while self.stop_reason is None:
             await self._wished.wait()
             self._wished.clear()
-            for host in self._frontier.refills.hand_out():
-                rows = await self._parts.store.refill(host.record.host_id, host.loaded_seq, HEAD_ROWS)
-                self._frontier.refilled(host, rows, time.monotonic())
+            async for _ in self._filling.fulfil(self._frontier):
                 self._bell.ring()
             if self._frontier.refills.starving:
                 self._recorder.hurry()
             self._bell.ring()
 
     def _on_commit(self) -> None:
-        self._frontier.refills.committed()
+        self._frontier.committed(self._recorder.pending, time.monotonic())
         if self._frontier.refills.wishing:
             self._wished.set()

@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
 
-from storage.asking import DEFAULT, LAST, WHOLE, Filters, Mode, Page, Target
+from storage.asking import DEFAULT, EVERYTHING, WHOLE, Filters, Mode, Page, Target
 from storage.cursor import Place
 from storage.errors import DataCorrupt, DataMissing, StorageError
-from storage.index.build import TABLES, Limits, parts
+from storage.index import wide
+from storage.index.build import Limits
 from storage.index.faults import first_line, interruptible, is_damage, is_gone
 from storage.index.inputs import KINDS
+from storage.index.layout import COLUMNS, LINK_TABLES, SOURCES, TABLES, parts
+from storage.index.scan import LinkTable, TargetTable, Wanted
 from storage.manifest import Manifest
 from storage.statements import text_of
 
@@ -30,8 +33,19 @@ CHUNK_ROWS: Final = 50_000
 TOP: Final = 10
 """Anchors and referring domains in a summary."""
 
-PART_BITS: Final = 40
-"""A position among the links is the number of a part, and in the bits below that of the row (`queries/*links.sql`)."""
+SORTED_BY: Final = {"backlinks": "target", "outlinks": "source"}
+
+URL_BOUNDS: Final = "host_from host_to url_from url_to"
+HOST_BOUNDS: Final = "host_from host_to domain"
+"""What a range is asked for with."""
+
+WIDE: Final = (
+    "source_url source_host source_domain source_title source_status source_language source_robots source_ip"
+    " target target_host target_domain target_status target_failure target_final target_final_status target_path"
+    " kind rel nofollow scope anchor anchor_source anchor_cut image place ordinal repeats fragment text_before"
+    " text_after hreflang state first_seen prev_seen last_seen_live observations found_as lost_at lost_as position"
+).split()
+"""Columns of an answer of links."""
 
 LIMITS: Final = Limits(memory_bytes=1024**3, threads=2)
 
@@ -117,6 +131,10 @@ class Index:
         self.directory = directory
         self.number = number
         self._connection = connection
+        self._sources = wide.Sources(directory)
+        self._targets = TargetTable(directory)
+        self._links_of = {table: LinkTable(directory, table, by) for table, by in SORTED_BY.items()}
+        self._counted_sources = wide.Sources(directory, wide.COUNTED)
 
     @classmethod
     @contextmanager
@@ -144,56 +162,111 @@ class Index:
         with duckdb.connect(config=config) as connection:
             connection.execute(text_of("storage.queries", "connect"))
             with _told(directory):
+                for name in (SOURCES, *(f"{table}/{COLUMNS}" for table in LINK_TABLES)):
+                    if not (directory / name).is_file():
+                        raise IndexDamaged(directory / name, "missing")
                 for table in TABLES:
                     _open_table(connection, directory, table)
+                opened = cls(directory, number, connection)
             connection.from_arrow(KINDS).create("kinds")
-            yield cls(directory, number, connection)
+            yield opened
 
     def backlinks(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the links that lead to `target`."""
-        return self._links("backlinks", target.bounds | filters.parameters(target.mode), page)
+        return self._links("backlinks", target, filters, page)
 
     def outlinks(self, source: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the links that `source` has."""
-        return self._links("outlinks", source.bounds | filters.parameters(source.mode), page)
+        return self._links("outlinks", source, filters, page)
 
     def domains(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the domains that link to `target`, those with most links first."""
         if filters == DEFAULT and target.mode is Mode.DOMAIN:
             return self._answer("domains_rolled_up", {"name": target.name}, page)
-        return self._answer("domains", target.bounds | filters.parameters(target.mode), page)
+        return self._counted("domains", target, filters, page)
 
     def anchors(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the anchors of the links to `target`, those used most first; without a text the anchor is empty."""
         if filters == DEFAULT and target.mode in (Mode.HOST, Mode.DOMAIN):
             return self._answer("anchors_rolled_up", {"level": target.mode.value, "name": target.name}, page)
-        return self._answer("anchors", target.bounds | filters.parameters(target.mode), page)
+        return self._counted("anchors", target, filters, page)
 
     def summary(self, target: Target) -> Summary:
         """Return the counts of the links to `target`, with the domains and anchors behind most of them."""
         values: dict[str, object] = {"name": target.name}
-        if target.mode is not Mode.DOMAIN:
+        if target.mode in (Mode.URL, Mode.HOST):
             values["host"] = target.host_reversed
         if target.mode is Mode.PREFIX:
-            values["name_to"] = target.name + LAST
+            self._find(target, EVERYTHING)
         figures = self._table(f"summary_{target.mode.value}", values)
         top = Page(limit=TOP)
         return Summary(figures, self.domains(target, page=top).table(), self.anchors(target, page=top).table())
 
     def links_to(self, target: Target) -> int:
         """Return how many links of any kind, scope and state lead to `target`."""
-        return int(self._table("links_to", target.bounds).column(0)[0].as_py())
+        of, bounds = ("urls", URL_BOUNDS) if _by_url(target) else ("hosts", HOST_BOUNDS)
+        values = {name: target.bounds[name] for name in bounds.split()}
+        return int(self._table(f"links_to_{of}", values).column(0)[0].as_py())
 
     def links_from(self, source: Target) -> int:
         """Return how many links of any kind, scope and state `source` has."""
-        return int(self._table("links_from", source.bounds).column(0)[0].as_py())
+        values = self._range("outlinks", source)
+        return int(self._table("links_from", values).column(0)[0].as_py())
 
-    def _links(self, question: str, values: Mapping[str, object], page: Page) -> Answer:
+    def _range(self, table: str, about: Target) -> dict[str, Any]:
+        """Return the numbers between which the rows about a target, or a source, lie, and the gaps there."""
+        bounds = about.bounds
+        if table == "outlinks":
+            found = self._table("range_of_sources", bounds)
+        elif _by_url(about):
+            found = self._table("range_of_urls", {name: bounds[name] for name in URL_BOUNDS.split()})
+        else:
+            found = self._table("range_of_hosts", {name: bounds[name] for name in HOST_BOUNDS.split()})
+        values: dict[str, Any]
+        (values,) = found.to_pylist()
+        return values if values["first"] is not None else {"first": -1, "last": -1, "gaps": []}
+
+    def _links(self, table: str, about: Target, filters: Filters, page: Page) -> Answer:
+        values = filters.parameters(about.mode)
+        start = Place.of(self.number, (table, about.bounds, values), page.cursor)
+        choice: dict[str, Any] = self._range(table, about) | values
+        wanted = Wanted(**choice)
+
         def read(after: int, limit: int) -> pa.Table:
-            place = {"part": after >> PART_BITS, "row": after & ((1 << PART_BITS) - 1)}
-            return self._table(question, {**values, **place, "limit": limit})
+            with _told(self.directory):
+                links = self._links_of[table].read(wanted, after, limit)
+            return self._widened(links)
 
-        return Answer(read, Place.of(self.number, (question, values), page.cursor), page.limit)
+        return Answer(read, start, page.limit)
+
+    def _widened(self, links: pa.Table) -> pa.Table:
+        """Return links with the columns of both their ends."""
+        with _told(self.directory):
+            sources = self._sources.take(links.column("source"))
+            targets = self._targets.take(links.column("target"))
+            links = wide.with_history(links, sources.column("fetched_at"))
+        columns = {name: table.column(name) for table in (links, sources, targets) for name in table.column_names}
+        return pa.table({name: _plain(columns[name]) for name in WIDE})
+
+    def _counted(self, question: str, target: Target, filters: Filters, page: Page) -> Answer:
+        """Answer a question that counts the links to a target."""
+        start = Place.of(self.number, (question, target.bounds, filters.parameters(target.mode)), page.cursor)
+
+        def read(after: int, limit: int) -> pa.Table:
+            self._find(target, filters)
+            return self._table(question, {"after": after, "limit": limit})
+
+        return Answer(read, start, page.limit)
+
+    def _find(self, target: Target, filters: Filters) -> None:
+        """Make the links to a target the table `found`."""
+        links = self._table("found", self._range("backlinks", target) | filters.parameters(target.mode))
+        with _told(self.directory):
+            sources = self._counted_sources.take(links.column("source"))
+            links = wide.with_history(links, sources.column("fetched_at"))
+        for name in ("source_url", "source_host", "source_domain", "source_ip"):
+            links = links.append_column(name, sources.column(name))
+        self._connection.register("found", links)
 
     def _answer(self, question: str, values: Mapping[str, object], page: Page) -> Answer:
         def read(after: int, limit: int) -> pa.Table:
@@ -208,6 +281,15 @@ class Index:
         return rows
 
 
+def _plain(values: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
+    """Return texts as they are."""
+    return values.cast(pa.string()) if pa.types.is_dictionary(values.type) else values
+
+
+def _by_url(target: Target) -> bool:
+    return target.mode in (Mode.URL, Mode.PREFIX)
+
+
 @contextmanager
 def _told(directory: Path) -> Iterator[None]:
     """Raise the operator's error in place of DuckDB's while a generation is read."""
@@ -216,7 +298,7 @@ def _told(directory: Path) -> Iterator[None]:
             yield
     except duckdb.OutOfMemoryException as error:
         raise AnswerTooLarge(directory) from error
-    except (duckdb.Error, RuntimeError) as error:
+    except (duckdb.Error, RuntimeError, pa.ArrowException, OSError) as error:
         if is_gone(error):
             raise GenerationGone(directory) from error
         if is_damage(error):
@@ -229,5 +311,11 @@ def _open_table(connection: duckdb.DuckDBPyConnection, directory: Path, table: s
     files = parts(directory, table)
     if not files:
         raise IndexDamaged(directory / table, "missing")
-    rows = connection.read_parquet([str(file) for file in files], file_row_number=True, hive_partitioning=False)
-    rows.project("*, file_index").create_view(table)
+    if table in LINK_TABLES:
+        # Parts lack columns that are null throughout. The file of all columns comes last: parts keep their number.
+        names = [str(file) for file in (*files, directory / table / COLUMNS)]
+        rows = connection.read_parquet(names, file_row_number=True, hive_partitioning=False, union_by_name=True)
+        rows.project(text_of("storage.queries", "columns")).create_view(table)
+    else:
+        names = [str(file) for file in files]
+        connection.read_parquet(names, file_row_number=True, hive_partitioning=False).create_view(table)

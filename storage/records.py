@@ -390,6 +390,8 @@ class Batch:
     added: list[QueueRow] = field(default_factory=list)
     finished: list[tuple[int, int]] = field(default_factory=list)
     hosts: dict[int, HostRow] = field(default_factory=dict)
+    discovered: dict[int, int] = field(default_factory=dict)
+    """URLs found so far by id, of hosts of which nothing else has changed."""
     robots: dict[str, RobotsRow] = field(default_factory=dict)
     seen: list[int] = field(default_factory=list)
     """Fingerprints (xxh3_64) of the URLs in `added` that are new to the crawl."""

@@ -19,8 +19,9 @@ from storage.directory import DataDirectory
 from storage.errors import LeaseHeld, LeaseLost
 from storage.leases import Lease, Shards, portions
 from storage.records import Batch, ErrandRow, OfferRow, RobotsRow
+from storage.rowsum import with_sum
 from storage.segments import SegmentWriter
-from storage.sqlite import CrawlStore, Prepared, connect, summed
+from storage.sqlite import CrawlStore, Prepared, connect
 
 SQL: Final = statements.load("storage.sql", "sharing")
 
@@ -153,13 +154,13 @@ class SharedStore(CrawlStore):
         await super()._apply(prepared, now)
         await self._offer(prepared.batch.offers)
         await self._many("delete_offer", prepared.batch.taken, source=SQL)
-        await self._many("insert_errand", prepared.batch.errands, summed, SQL)
+        await self._many("insert_errand", prepared.batch.errands, with_sum, SQL)
         await self._many("delete_errand", prepared.batch.errands_ended, source=SQL)
 
     async def _offer(self, offers: list[OfferRow]) -> None:
         """Add offers, and count those that wait already: another worker, or this one a while ago, has made them too."""
         before = self._database.total_changes
-        await self._many("insert_offer", offers, summed, SQL)
+        await self._many("insert_offer", offers, with_sum, SQL)
         repeated = len(offers) - (self._database.total_changes - before)
         if repeated:
             await self._many("add_counter", [(self._run, "offers.repeated", repeated)])

@@ -8,9 +8,10 @@ What is begun is finished: cancelling a caller never cuts a transaction. Faults 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, fields
 from operator import attrgetter
@@ -34,7 +35,7 @@ from storage.errors import DatabaseBusy, DataCorrupt, DataGone, DiskFault
 from storage.faults import translated
 from storage.leases import ALL, Lease
 from storage.records import Batch, HostRow, QueueRow, RobotsRow
-from storage.rowsum import row_sum
+from storage.rowsum import row_sum, summed_of_host, with_host_sum, with_sum
 from storage.runs import EXHAUSTED, REPLACED, RunInfo, Totals
 from storage.seenchunks import Chunk, Fingerprints, joined
 from storage.segments import SegmentFile, SegmentWriter, is_intact
@@ -51,9 +52,8 @@ LOCKED_MAX_S = 120.0
 COMMIT_TRIES: Final = 3
 """Of one batch, when the disk reports an error: the outcome of a commit is then unknown."""
 
-HOST_VALUES: Final[Callable[[HostRow], tuple[object, ...]]] = attrgetter(*(f.name for f in fields(HostRow)))
-
 Row = tuple[Any, ...]
+HOST_VALUES: Final[Callable[[HostRow], Row]] = attrgetter(*(f.name for f in fields(HostRow)))
 T = TypeVar("T")
 
 
@@ -210,8 +210,9 @@ class CrawlStore:
         batch, number, run = prepared.batch, prepared.number, self._run
         await self._database.execute(SQL["insert_batch"], (number, run, now))
         await self._move_queue(batch)
-        await self._many("upsert_host", [(run, *summed(HOST_VALUES(host))) for host in batch.hosts.values()])
-        await self._many("upsert_robots", batch.robots.values(), summed)
+        await self._many("upsert_host", [(run, *with_host_sum(HOST_VALUES(host))) for host in batch.hosts.values()])
+        await self._many("set_discovered", [(count, run, host_id) for host_id, count in batch.discovered.items()])
+        await self._many("upsert_robots", batch.robots.values(), with_sum)
         await self._many("add_counter", [(run, reason, count) for reason, count in batch.counters.items()])
         await self._many("insert_segment", [_segment_row(file, number, run, now) for file in prepared.files])
         if batch.seen:
@@ -222,7 +223,7 @@ class CrawlStore:
         added: list[QueueRow] = batch.added
         if gone and added:  # found and finished between two commits: never written
             added = [row for row in added if row[:2] not in gone]
-        await self._many("insert_queue", added, summed)
+        await self._many("insert_queue", added, with_sum)
         await self._many("delete_queue", batch.finished)
         if batch.added:
             await self._database.execute(SQL["raise_seq"], (max(row.seq for row in batch.added), self._run))
@@ -235,15 +236,48 @@ class CrawlStore:
         """
         return [QueueRow._make(row) for row in self._as_written(await self._read("refill", host_id, after_seq, limit))]
 
+    async def refill_hosts(self, wishes: Sequence[tuple[int, int]], limit: int) -> dict[int, list[QueueRow]]:
+        """Return what `refill` would for each (host_id, after_seq), by host_id."""
+        found: dict[int, list[QueueRow]] = {host_id: [] for host_id, _ in wishes}
+        for row in self._as_written(await self._read("refill_hosts", json.dumps(wishes), limit)):
+            found[row[0]].append(QueueRow._make(row))
+        return found
+
+    async def hosts_of(self, host_ids: Sequence[int]) -> list[HostRow]:
+        """Return those of the hosts that are stored; DataCorrupt when one has changed since it was written."""
+        rows = await self._read("hosts_of", self._run, json.dumps(host_ids))
+        return [HostRow(*row) for row in self._as_written(rows, summed_of_host)]
+
+    async def robots_of(self, hosts: Sequence[str]) -> list[tuple[str, RobotsRow]]:
+        """Return the stored robots.txt answers of all origins of some hosts, each with the host's name."""
+        rows = await self._read("robots_of", json.dumps(hosts))
+        answers = self._as_written(row[1:] for row in rows)
+        return [(row[0], RobotsRow._make(answer)) for row, answer in zip(rows, answers, strict=True)]
+
+    async def known_hosts(self, limit: int) -> AsyncIterator[list[tuple[int, str, int, int, float]]]:
+        """Yield the run's hosts in the lease's shards by id, `limit` at a time, as `crawler.roster.Known` has them.
+
+        Raises DataCorrupt when the states of a host's URLs do not add up, or URLs are queued for unknown hosts.
+        """
+        after, in_queue = -1, 0
+        while rows := await self._read("known_hosts", self._run, *self.lease.shards, after, limit):
+            for _, host, discovered, queued, _, ended in rows:
+                in_queue += queued
+                if discovered != queued + ended:
+                    raise DataCorrupt(self.directory.database, f"the states of the URLs of {host} do not add up")
+            yield [row[:5] for row in rows]
+            after = rows[-1][0]
+        if self.lease.shards == ALL and in_queue != await self._number("queued"):
+            strays = [host_id for (host_id,) in await self._read("stray_hosts", self._run)]
+            raise DataCorrupt(self.directory.database, f"URLs are queued for hosts it does not know: {strays[:3]}")
+
     async def load_hosts(self) -> list[HostRow]:
-        """Return the run's hosts in the lease's shards, by id; DataCorrupt when one has changed."""
-        return [HostRow(*row) for row in self._as_written(await self._read("hosts", self._run, *self.lease.shards))]
+        """Return all hosts of the run, by id; DataCorrupt when one has changed since it was written."""
+        return [HostRow(*row) for row in self._as_written(await self._read("hosts", self._run), summed_of_host)]
 
     async def queued_counts(self) -> dict[int, int]:
-        """Return the number of queued URLs by host_id in the shards of the lease; hosts without any are left out."""
-        if self.lease.shards == ALL:
-            return dict(await self._read("queued_counts"))
-        return dict(await self._read("queued_counts_of_shards", self._run, *self.lease.shards))
+        """Return the number of queued URLs by host_id; hosts without any are left out."""
+        return dict(await self._read("queued_counts"))
 
     async def load_seen(self) -> Fingerprints:
         """Return the fingerprints of the URLs discovered in the lease's shards; DataCorrupt for a changed chunk."""
@@ -253,12 +287,8 @@ class CrawlStore:
         return joined(chunks, self.lease.shards)
 
     async def load_robots(self) -> list[RobotsRow]:
-        """Return the robots.txt answers of the lease's shards, by origin; DataCorrupt when one has changed."""
-        if self.lease.shards == ALL:
-            rows = await self._read("robots")
-        else:
-            rows = await self._read("robots_of_shards", self._run, *self.lease.shards)
-        return [RobotsRow._make(row) for row in self._as_written(rows)]
+        """Return the stored robots.txt answers, by origin; DataCorrupt when one has changed since it was written."""
+        return [RobotsRow._make(row) for row in self._as_written(await self._read("robots"))]
 
     async def load_counters(self, run: int) -> dict[str, int]:
         """Return the counts of a run by reason."""
@@ -281,10 +311,10 @@ class CrawlStore:
                 damages.append(f"{path}: missing or changed")
         return damages
 
-    def _as_written(self, rows: Iterable[Row]) -> Iterator[Row]:
+    def _as_written(self, rows: Iterable[Row], summed: Callable[[Row], Row] = tuple) -> Iterator[Row]:
         """Yield rows without the sum that ends them; DataCorrupt for one that is not as it was written."""
         for *values, written in rows:
-            if written is not None and written != row_sum(values):
+            if written is not None and written != row_sum(summed(tuple(values))):
                 raise DataCorrupt(self.directory.database, f"a row has changed: {values!r:.200}")
             yield tuple(values)
 
@@ -387,10 +417,6 @@ async def connect(directory: DataDirectory) -> aiosqlite.Connection:
 def _identity(path: Path) -> tuple[int, int]:
     found = path.stat()
     return found.st_dev, found.st_ino
-
-
-def summed(row: Row) -> Row:
-    return (*row, row_sum(row))
 
 
 def _segment_row(file: SegmentFile, batch: int, run: int, now: float) -> Row:

@@ -6,6 +6,7 @@ What the supervisor alone does (opening, runs, dividing shards) is each store's 
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from storage.leases import Lease, Shards
@@ -42,17 +43,20 @@ class WorkerStore(Protocol):
     async def refill(self, host_id: int, after_seq: int, limit: int) -> list[QueueRow]:
         """Return up to `limit` queued URLs of a host that come after `after_seq`, in order of seq."""
 
-    async def load_hosts(self) -> list[HostRow]:
-        """Return the hosts of the lease's shards, by id."""
+    async def refill_hosts(self, wishes: Sequence[tuple[int, int]], limit: int) -> dict[int, list[QueueRow]]:
+        """Return what `refill` would for each (host_id, after_seq), by host_id."""
 
-    async def queued_counts(self) -> dict[int, int]:
-        """Return the number of queued URLs by host of the lease's shards."""
+    async def hosts_of(self, host_ids: Sequence[int]) -> list[HostRow]:
+        """Return those of the hosts that are stored."""
+
+    async def robots_of(self, hosts: Sequence[str]) -> list[tuple[str, RobotsRow]]:
+        """Return the robots.txt answers of all origins of some hosts, each with the host's name."""
+
+    def known_hosts(self, limit: int) -> AsyncIterator[list[tuple[int, str, int, int, float]]]:
+        """Yield the hosts of the lease's shards by id: id, name, URLs discovered and queued, delay in force."""
 
     async def load_seen(self) -> Fingerprints:
         """Return the fingerprints of all URLs discovered in the lease's shards."""
-
-    async def load_robots(self) -> list[RobotsRow]:
-        """Return the robots.txt answers of the hosts of the lease's shards, by origin."""
 
     async def max_seq(self) -> int:
         """Return the highest seq any worker has queued."""

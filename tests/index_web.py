@@ -10,8 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.index.build import Limits, Segments, parts, write_generation
+from storage.asking import EVERYTHING, LAST, Mode, Target
+from storage.index.build import Limits, Segments, write_generation
 from storage.index.inputs import HOST_DOMAINS
+from storage.index.layout import LINK_TABLES, parts
+from storage.query import Index
 from storage.records import Kind, LinkRow, PageRow
 from storage.segments import link_table, page_table
 
@@ -41,6 +44,17 @@ def link(target: str, anchor: str = "text", **columns: Any) -> LinkRow:
     """Return a link to `target`."""
     row = LinkRow(target, host(target), None, Kind.A, 0, anchor, 1, False, False, 3, 0, 0, None, None, None)
     return row._replace(**columns)
+
+
+class Everywhere(Target):
+    """Stands for all links of a generation."""
+
+    @property
+    def bounds(self) -> dict[str, object]:
+        return {"host_from": "", "host_to": LAST, "url_from": "", "url_to": LAST, "domain": None}
+
+
+WORLD = Everywhere(Mode.PREFIX, "", "")
 
 
 class Web:
@@ -81,7 +95,15 @@ class Generation:
         self.folder = folder
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return a table's rows in the order of its file."""
+        """Return a table's rows in the order of its files, links with the columns of both their ends."""
+        if table in LINK_TABLES:
+            with Index.open_generation(self.folder, 1) as index:
+                ask = index.backlinks if table == "backlinks" else index.outlinks
+                rows: list[dict[str, Any]] = ask(WORLD, EVERYTHING).table().to_pylist()
+            for row in rows:
+                for end in ("source", "target"):
+                    row[f"{end}_host_reversed"] = ".".join(reversed(row[f"{end}_host"].split(".")))
+            return rows
         return [row for part in parts(self.folder, table) for row in pq.ParquetFile(part).read().to_pylist()]
 
     def only(self, table: str, **columns: Any) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from config import PolitenessSettings, ScopeSettings
 from crawler import admission
 from crawler.admission import Admission
-from crawler.frontier import Frontier, Manners
+from crawler.frontier import Frontier
 from crawler.jobs import Discovery
-from crawler.politeness import PaceTable
+from crawler.politeness import Manners, PaceTable
 from crawler.scope import FOLLOWED_KINDS, Budget, Scope
 from crawler.seen import Seen
 from crawler.url import fingerprint, host_of

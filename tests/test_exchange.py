@@ -59,7 +59,6 @@ class Side:
         links = [LINK._replace(target=url, target_host=host_of(url), kind=Kind.A, rel=0) for url in urls]
         for row, mark in self.parts.admission.admit_links(links, HOW, self.counters, time.monotonic()):
             self.parts.recorder.queue(row, mark)
-            self.parts.recorder.touch(self.parts.frontier.hosts[row.host_id])
 
     @property
     def counters(self) -> Counter[str]:
@@ -122,8 +121,7 @@ async def test_link_to_a_host_of_another_worker_is_queued_by_that_worker(sides: 
     await us.commit()
     await them.turn()
     assert dict(them.counters) == {"offers.taken": 1}
-    assert await us.store.queued_counts() == {us.parts.frontier.host(OURS).record.host_id: 1}
-    host_id = them.parts.frontier.host(THEIRS).record.host_id
+    host_id = them.parts.frontier.front.by_name[THEIRS].record.host_id
     (row,) = await them.store.refill(host_id, -1, 9)
     assert (row.url, row.depth, row.via, row.hops, row.discovered_from) == (f"http://{THEIRS}/x", 3, Via.LINK, 0, 9)
     assert await them.store.offers(9) == []
@@ -254,9 +252,8 @@ async def test_robots_txt_that_leads_to_a_host_of_another_worker_is_fetched_by_t
     await us.turn()
     state = us.parts.frontier.robots[f"http://{OURS}"]
     assert (state.verdict, state.rules.allowed("/private"), state.rules.allowed("/y")) == (Verdict.RULES, False, True)
-    (row,) = await us.store.load_robots()
-    assert (row.origin, row.host_id) == (f"http://{OURS}", us.parts.frontier.host(OURS).record.host_id)
-    assert await them.store.load_robots() == []
+    ((_, row),) = await us.store.robots_of([OURS])
+    assert (row.origin, row.host_id) == (f"http://{OURS}", us.parts.frontier.front.by_name[OURS].record.host_id)
 
 
 async def test_robots_txt_passed_on_and_back_comes_to_its_end(sides: list[Side]) -> None:
@@ -288,7 +285,7 @@ async def test_failures_met_by_another_worker_add_up_until_the_origin_is_given_u
         await us.turn()
         state = us.parts.frontier.robots[f"http://{OURS}"]
         assert (state.unreachable, state.failures) == (True, failures)
-    assert us.parts.frontier.host(OURS).record.parked is not None
+    assert us.parts.frontier.front.by_name[OURS].record.parked is not None
 
 
 async def test_errand_dropped_in_an_outage_is_taken_on_again(sides: list[Side]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -13,14 +15,16 @@ from hypothesis import strategies as st
 
 from config import PolitenessSettings
 from crawler.addresses import Endpoint
-from crawler.frontier import Frontier, Manners
+from crawler.front import FRONT_START, LONG_S, RESTING_MAX, Arrival
+from crawler.frontier import Frontier
 from crawler.hostqueue import RETRY_WAIT_MAX_S, Standing
 from crawler.jobs import Denied, Discovery, Job, Resolve, RobotsFetch
 from crawler.outcome import Answer, Failed, Fetched, Outcome, Request
-from crawler.politeness import PARK_AFTER_FAILURES, PaceTable
-from crawler.robots_policy import RobotsAnswer, RobotsState, after_answer, after_failure
+from crawler.politeness import PARK_AFTER_FAILURES, Manners, PaceTable
+from crawler.robots_policy import RobotsAnswer, RobotsState, after_answer, after_failure, restore, to_row
+from crawler.roster import Known
 from crawler.url import host_of, origin_of
-from storage.records import Failure, QueueRow, Via
+from storage.records import Failure, HostRow, QueueRow, Via
 
 UTC_OFFSET = 1_000_000.0
 SEED = Discovery(0, Via.SEED, 0, None)
@@ -48,14 +52,15 @@ class Simulation:
     def __post_init__(self) -> None:
         self.frontier = Frontier(PaceTable(self.politeness), Manners.of(self.politeness), UTC_OFFSET)
         self.disk: dict[int, list[QueueRow]] = defaultdict(list)
+        self.stored: dict[int, HostRow] = {}
+        self.stored_robots: dict[int, list[tuple[str, Callable[[], RobotsState]]]] = {}
         self.sent: list[tuple[float, float, str, str]] = []
         self.denied: list[Denied] = []
         self.under_way: list[tuple[float, Request | RobotsFetch]] = []
 
     def add(self, *urls: str) -> None:
         for url in urls:
-            host = self.frontier.host(host_of(url))
-            row = self.frontier.discover(url, host, SEED, self.now)
+            row = self.frontier.discover(url, host_of(url), SEED, self.now)
             self.disk[row.host_id].append(row)
 
     def run(self, until: float = 1e9) -> None:
@@ -72,6 +77,8 @@ class Simulation:
             for host in self.frontier.refills.hand_out():
                 rows = [row for row in self.disk[host.record.host_id] if row.seq > host.loaded_seq][:64]
                 self.frontier.refilled(host, rows, self.now)
+            for host_id in self.frontier.refills.hand_out_called():
+                self.frontier.arrived(host_id, self.arrival(host_id), self.now)
             return True
         next_at = self.frontier.next_at()
         moments = [at for at, _ in self.under_way] + ([next_at] if next_at is not None else [])
@@ -81,7 +88,30 @@ class Simulation:
         for ended in [entry for entry in self.under_way if entry[0] <= self.now]:
             self.under_way.remove(ended)
             self.end(ended[1])
+        self.commit()
         return True
+
+    def commit(self) -> None:
+        """Store what there is to be known of hosts, as a batch does."""
+        front = self.frontier.front
+        self.stored |= {record.host_id: replace(record) for record in front.newcomers}
+        front.newcomers.clear()
+        self.stored |= {host_id: host.snapshot(UTC_OFFSET) for host_id, host in front.hosts.items()}
+        self.frontier.committed((), self.now)
+
+    def arrival(self, host_id: int) -> Arrival | None:
+        record = self.stored.get(host_id)
+        if record is None:
+            return None
+        after = self.frontier.front.seq_before(host_id)
+        rows = [row for row in self.disk[host_id] if row.seq > after][:64]
+        return Arrival(record, rows, self.stored_robots.get(host_id, []), self.now + UTC_OFFSET)
+
+    def resume(self, record: HostRow, queued: int) -> None:
+        """Let the frontier learn of a host from the store."""
+        self.stored[record.host_id] = record
+        known = Known(record.host_id, record.host, record.discovered, queued, record.delay_s)
+        self.frontier.know([known], self.now)
 
     def serve(self, job: Job) -> None:
         match job:
@@ -89,13 +119,15 @@ class Simulation:
                 ip = self.addresses.get(host, f"192.0.2.{host_id % 250}")
                 if ip == "none":
                     waiting = self.frontier.unresolved(host_id, Failed(Failure.DNS, "no answer"), self.now)
-                    assert waiting is None or isinstance(waiting, Request)
+                    assert isinstance(waiting, Request)
+                    self.ended(waiting)
                 elif ip == "inside":
                     self.frontier.refused(host_id, Failure.BLOCKED_ADDRESS, self.now + 600.0, self.now)
                 else:
                     self.frontier.resolved(host_id, (Endpoint(ip),), self.now + 3600.0, self.now)
-            case Denied():
+            case Denied(request):
                 self.denied.append(job)
+                self.ended(request)
             case Request() | RobotsFetch():
                 ip = self.frontier.endpoint_of(job).ip
                 self.sent.append((self.now, self.now + self.latency_s, job.url, ip))
@@ -106,6 +138,7 @@ class Simulation:
     def end(self, job: Request | RobotsFetch) -> None:
         if isinstance(job, Request):
             self.frontier.release(job, self.outcomes.get(job.url, well()), self.now)
+            self.ended(job)
             return
         body = self.robots.get(job.origin)
         utc = self.now + UTC_OFFSET
@@ -116,11 +149,36 @@ class Simulation:
             self.frontier.release(job, well(), self.now)
             answer = RobotsAnswer(404) if body is None else RobotsAnswer(200, body)
             state = after_answer(None, answer, "Linkmill", utc)
-        self.frontier.robots_answered(job.origin, state, self.now)
+        host = self.frontier.robots_answered(job.origin, state, self.now)
+        held = [entry for entry in self.stored_robots.get(host.record.host_id, []) if entry[0] != job.origin]
+        self.stored_robots[host.record.host_id] = [*held, (job.origin, partial(self.robots_row, state))]
+
+    def robots_row(self, state: RobotsState) -> RobotsState:
+        """Return a state as it comes back from the store."""
+        return restore(to_row(state, "", 0), "Linkmill", self.now + UTC_OFFSET)
+
+    def rest(self, seconds: float = 60.0) -> None:
+        """Let all delays pass, so that hosts without work leave the front."""
+        self.now += seconds
+        self.commit()
+
+    def ended(self, request: Request) -> None:
+        rows = self.disk[request.host_id]
+        rows[:] = [row for row in rows if row.seq != request.seq]
 
     @property
     def pages(self) -> list[str]:
         return [url for _, _, url, _ in self.sent if not url.endswith("/robots.txt")]
+
+
+@contextmanager
+def small_front(hosts: int = 1) -> Iterator[None]:
+    """Let so few hosts be in RAM; those without work leave it at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("crawler.front.FRONT_START", hosts)
+        patch.setattr("crawler.front.RESTING_MAX", 0 if hosts < FRONT_START else RESTING_MAX)
+        patch.setattr("crawler.front.LONG_S", 2.0 if hosts < FRONT_START else LONG_S)
+        yield
 
 
 def gaps(sent: list[tuple[float, float, str, str]]) -> list[float]:
@@ -245,10 +303,10 @@ def test_stored_robots_txt_is_read_when_its_host_is_first_served_and_holds_from_
 
         return parse
 
-    for name in ("a.example", "b.example"):
-        host = web.frontier.host(name).record
+    for host_id, name in enumerate(("a.example", "b.example"), 1):
         body = b"User-agent: *\nDisallow: /1\nCrawl-delay: 7\n"
-        web.frontier.restore_robots(host.host_id, f"http://{name}", reading(name, body))
+        web.stored_robots[host_id] = [(f"http://{name}", reading(name, body))]
+        web.resume(HostRow(host_id, name, name, name, 1), 0)
     web.add(*pages("a.example", 3))
     web.run()
     assert read == ["a.example"]
@@ -267,7 +325,7 @@ def test_restart_after_a_crash_keeps_the_delays_of_requests_that_left_no_record(
         after = Simulation(politeness, now=before.now + 1000.0)
         if crashed:
             after.frontier.after_crash(after.now)
-        after.frontier.restore(replace(record), 0, after.now)
+        after.resume(replace(record), 0)
         started = after.now
         after.add("http://a.example/next")
         after.run()
@@ -279,12 +337,15 @@ def test_crawl_delay_outlives_a_start_that_never_asked_the_host() -> None:
     first.add("http://a.example/")
     first.run()
     second = Simulation(now=first.now)
-    second.frontier.restore(first.frontier.host("a.example").snapshot(UTC_OFFSET), 0, second.now)
+    second.resume(first.frontier.host("a.example").snapshot(UTC_OFFSET), 0)
+    second.add("http://a.example/later")
+    assert second.frontier.take(second.now) is None
+    second.pass_time(second.now)
     record = second.frontier.host("a.example").snapshot(UTC_OFFSET)
     assert (record.crawl_delay_s, record.delay_s) == (7.0, 7.0)
     third = Simulation(now=second.now + 1000.0)
     third.frontier.after_crash(third.now)
-    third.frontier.restore(record, 0, third.now)
+    third.resume(record, 0)
     started = third.now
     third.add("http://a.example/next")
     third.run()
@@ -446,7 +507,7 @@ def test_restored_host_waits_for_the_rest_of_its_delay() -> None:
     host = web.frontier.host("a.example")
     resumed = Simulation(politeness=web.politeness, now=105.0)
     resumed.disk[host.record.host_id] = [row for row in web.disk[host.record.host_id] if row.url.endswith("/1")]
-    resumed.frontier.restore(host.snapshot(UTC_OFFSET), 1, resumed.now)
+    resumed.resume(host.snapshot(UTC_OFFSET), 1)
     resumed.run()
     assert resumed.sent[0][0] == pytest.approx(web.sent[0][1] + 10.0)
 
@@ -470,7 +531,7 @@ def test_delay_is_waited_for_once_when_the_clock_was_set_back() -> None:
     record.last_visit = web.sent[0][1] + UTC_OFFSET + 1800.0
     resumed = Simulation(politeness=web.politeness, now=105.0)
     resumed.disk[record.host_id] = [row for row in web.disk[record.host_id] if row.url.endswith("/1")]
-    resumed.frontier.restore(record, 1, resumed.now)
+    resumed.resume(record, 1)
     resumed.run()
     assert resumed.sent[0][0] == pytest.approx(105.0 + 10.0)
 
@@ -482,7 +543,7 @@ def test_no_retry_waits_longer_than_retries_do_when_the_clock_was_set_back() -> 
     row = before.disk[host.record.host_id][0]._replace(tries=1, not_before=UTC_OFFSET + 1e6)
     after = Simulation(before.politeness)
     after.disk[host.record.host_id] = [row]
-    after.frontier.restore(host.snapshot(UTC_OFFSET), 1, after.now)
+    after.resume(host.snapshot(UTC_OFFSET), 1)
     after.run()
     assert after.sent[0][0] == pytest.approx(100.0 + RETRY_WAIT_MAX_S)
 
@@ -499,7 +560,7 @@ def test_robots_redirect_waits_for_the_delay_of_the_host_it_leads_to() -> None:
     fetches = {job.origin: job for job in taken if isinstance(job, RobotsFetch)}
     first, second = fetches["http://a.example"], fetches["http://b.example"]
     web.frontier.release(first, well(), web.now)
-    assert web.frontier.robots_hop(first, "http://b.example/r.txt", web.frontier.host("b.example"), web.now)
+    assert web.frontier.robots_hop(first, "http://b.example/r.txt", "b.example", web.now)
     assert web.frontier.take(web.now + 5.0) is None, "b.example has a request open"
     web.frontier.release(second, well(), web.now + 5.0)
     assert web.frontier.take(web.now + 5.9) is None
@@ -519,7 +580,7 @@ def test_robots_files_that_lead_to_each_other_do_not_block() -> None:
         if isinstance(job, RobotsFetch) and job.hops < 5:
             hopped += 1
             other = "b.example" if job.host == "a.example" else "a.example"
-            assert web.frontier.robots_hop(job, f"http://{other}/robots.txt", web.frontier.host(other), web.now)
+            assert web.frontier.robots_hop(job, f"http://{other}/robots.txt", other, web.now)
         elif isinstance(job, RobotsFetch):
             state = after_answer(None, RobotsAnswer(302), "Linkmill", web.now + UTC_OFFSET)
             web.frontier.robots_answered(job.origin, state, web.now)
@@ -540,8 +601,17 @@ def test_robots_files_that_lead_to_each_other_do_not_block() -> None:
     ip_delay=st.sampled_from([0.0, 0.3]),
     counts=st.lists(st.integers(0, 150), min_size=6, max_size=6),
     latency=st.sampled_from([0.01, 1.5]),
+    front=st.sampled_from([1, 2, FRONT_START]),
 )
 def test_no_schedule_breaks_the_politeness_or_loses_a_url(
+    hosts: int, addresses: int, connections: int, per_ip: int, delay: float, ip_delay: float, counts: list[int],
+    latency: float, front: int,
+) -> None:  # fmt: skip
+    with small_front(front):
+        play(hosts, addresses, connections, per_ip, delay, ip_delay, counts, latency)
+
+
+def play(
     hosts: int, addresses: int, connections: int, per_ip: int, delay: float, ip_delay: float, counts: list[int],
     latency: float,
 ) -> None:  # fmt: skip
@@ -570,3 +640,113 @@ def check_spacing(entries: list[tuple[float, float, str, str]], limit: int, paus
         assert sum(1 for earlier in before if earlier[1] > start) < limit
         assert all(start - earlier[0] >= pause - 1e-9 for earlier in before)
         assert all(start - earlier[1] >= pause - 1e-9 for earlier in before if earlier[1] <= start)
+
+
+def test_hosts_that_are_not_at_the_front_are_crawled_in_their_turn() -> None:
+    with small_front(2):
+        web = Simulation()
+        wanted = [url for number in range(40) for url in pages(f"h{number}.example", 3)]
+        web.add(*wanted)
+        assert len(web.frontier.hosts) == 2
+        assert web.frontier.standings(web.now) == {"due": 2, "in_line": 38}
+        web.run()
+        web.rest()
+    assert sorted(web.pages) == sorted(wanted)
+    assert (web.frontier.hosts, web.frontier.robots) == ({}, {})
+    assert web.frontier.standings(web.now) == {"idle": 40}
+
+
+def test_front_grows_only_while_fetchers_wait() -> None:
+    with small_front(2):
+        web = Simulation(PolitenessSettings(delay=60.0, delay_per_ip=0.0, robots=False))
+        web.add(*(url for number in range(64) for url in pages(f"h{number}.example", 2)))
+        job = web.frontier.take(web.now)
+        assert job is not None
+        web.serve(job)
+        assert not web.frontier.refills.wishing
+        web.run(until=web.now + 30.0)
+        assert len({url.split("/")[2] for url in web.pages}) == 64
+
+
+def test_host_that_comes_back_keeps_its_delay_its_rules_and_its_failures() -> None:
+    web = Simulation(robots={"http://a.example": b"User-agent: *\nDisallow: /1\nCrawl-delay: 7\n"})
+    web.outcomes["http://a.example/0"] = Failed(Failure.SERVER_ERROR, "500", answered(500))
+    with small_front():
+        web.add("http://a.example/0")
+        web.run()
+        web.rest()
+        assert web.frontier.hosts == {}
+        web.add("http://a.example/1", "http://a.example/2")
+        web.run()
+    host = web.frontier.host("a.example") if web.frontier.hosts else None
+    assert [url for _, _, url, _ in web.sent].count("http://a.example/robots.txt") == 1
+    assert [denied.request.url for denied in web.denied] == ["http://a.example/1"]
+    assert web.stored[1].failures == 0
+    assert web.stored[1].crawl_delay_s == 7.0
+    assert host is None or host.courtesy.crawl_delay_s == 7.0
+
+
+def test_host_that_has_to_wait_for_long_leaves_the_front_until_then() -> None:
+    web = Simulation(PolitenessSettings(delay=1.0, delay_per_ip=0.0, robots=False))
+    web.outcomes["http://a.example/0"] = Failed(Failure.THROTTLED, "429", answered(429, [("retry-after", "600")]))
+    with small_front():
+        web.add("http://a.example/0", "http://a.example/1", *pages("b.example", 3))
+        web.run(until=web.now + 60.0)
+        web.rest(10.0)
+        assert web.pages == ["http://a.example/0", *pages("b.example", 3)]
+        assert web.frontier.hosts == {}
+        assert web.frontier.standings(web.now) == {"backing_off": 1, "idle": 1}
+        assert not web.frontier.finished
+        web.run()
+    assert web.sent[-1][0] == pytest.approx(700.1)
+    assert web.pages[-1] == "http://a.example/1"
+
+
+def test_parked_host_that_left_the_front_stays_parked_and_counts_what_is_found() -> None:
+    web = Simulation(addresses={"gone.example": "none"})
+    with small_front():
+        web.add(*pages("gone.example", 20))
+        web.run()
+        web.rest(600.0)
+        assert web.frontier.hosts == {}
+        web.add("http://gone.example/late")
+        web.run()
+        assert web.frontier.standings(web.now) == {"parked": 1}
+    assert web.frontier.finished
+    assert web.frontier.queued == 21 - PARK_AFTER_FAILURES
+    assert web.frontier.front.roster.queued[1] == 21 - PARK_AFTER_FAILURES
+
+
+def test_other_origin_of_a_host_that_left_the_front_is_still_fetched() -> None:
+    web = Simulation(robots={"https://a.example": b"broken"})
+    with small_front():
+        web.add("https://a.example/1", "https://a.example/2")
+        web.run()
+        web.rest()
+        assert web.frontier.hosts == {}
+        web.add("http://a.example/3", "https://a.example/4")
+        web.run()
+    assert web.pages == ["http://a.example/3"]
+    assert [url for _, _, url, _ in web.sent].count("https://a.example/robots.txt") == 3
+    assert web.frontier.queued == 3
+    assert web.frontier.finished
+
+
+def test_robots_redirect_calls_a_host_that_is_in_the_store_alone() -> None:
+    web = Simulation()
+    with small_front():
+        web.add("http://b.example/1")
+        web.run()
+        web.rest()
+        assert web.frontier.hosts == {}
+        web.add("http://a.example/1")
+        while not isinstance(job := web.frontier.take(web.now), RobotsFetch):
+            if job is None:
+                web.pass_time(1e9)
+            else:
+                web.serve(job)
+        web.frontier.release(job, well(), web.now)
+        assert web.frontier.robots_hop(job, "http://b.example/r.txt", "b.example", web.now)
+        assert not web.frontier.finished
+        web.run()
+    assert web.pages == ["http://b.example/1", "http://b.example/r.txt", "http://a.example/1"]

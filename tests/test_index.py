@@ -13,7 +13,8 @@ import pytest
 
 from storage.index import build as index_build
 from storage.index import publish
-from storage.index.build import TABLES, Limits, OutOfMemory, Segments, write_generation
+from storage.index.build import Limits, OutOfMemory, Segments, write_generation
+from storage.index.layout import TABLES, parts
 from storage.index.policy import ROLES
 from storage.index.publish import IndexBusy, NothingCrawled, build_index
 from storage.manifest import Manifest
@@ -288,8 +289,8 @@ def test_slices_of_a_few_links_make_the_same_tables(tmp_path: Path, monkeypatch:
     expected = web.build(at_once)
     monkeypatch.setattr(index_build, "SORTED_LINK_BYTES", LIMITS.memory_bytes // 7)
     built = web.build(sliced)
-    assert len(index_build.parts(built.folder, "backlinks")) > 1
-    assert len(index_build.parts(built.folder, "outlinks")) > 1
+    assert len(parts(built.folder, "backlinks")) > 1
+    assert len(parts(built.folder, "outlinks")) > 1
     for table in TABLES:
         assert sorted(map(repr, built.rows(table))) == sorted(map(repr, expected.rows(table)))
     order = [(row["target_host_reversed"], row["target"], row["source_domain"]) for row in built.rows("backlinks")]

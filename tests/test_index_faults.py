@@ -99,6 +99,14 @@ def test_index_that_was_removed_is_told_to_be_built_anew(data_dir: Path) -> None
         assert opened.number == 2
 
 
+@pytest.mark.parametrize("missing", ["sources.arrow", "backlinks/columns.parquet", "targets/part-00000.parquet"])
+def test_index_of_another_layout_is_told_to_be_built_anew(data_dir: Path, missing: str) -> None:
+    (generation,) = (data_dir / "index").glob("generation=*")
+    (generation / missing).unlink()
+    with pytest.raises(IndexDamaged, match="`linkmill index` builds it anew"), Index.open(data_dir):
+        pass
+
+
 NO_ROOM = os.strerror(errno.ENOSPC)
 
 

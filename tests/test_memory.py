@@ -6,7 +6,7 @@ import platform
 
 import pytest
 
-from crawler.memory import keep_freed_memory
+from crawler.memory import give_back_memory, keep_freed_memory
 
 
 def test_freed_memory_is_kept_where_the_library_is_glibc() -> None:
@@ -16,3 +16,4 @@ def test_freed_memory_is_kept_where_the_library_is_glibc() -> None:
 def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert keep_freed_memory() is False
+    assert give_back_memory() is False

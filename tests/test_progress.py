@@ -28,7 +28,7 @@ from crawler.cli.progress import (
     progress_of,
     size,
 )
-from crawler.frontier import BACKING_OFF
+from crawler.front import BACKING_OFF
 from crawler.hostqueue import Standing
 from crawler.stats import Snapshot
 from crawler.supervisor import Crawl, Report

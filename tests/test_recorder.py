@@ -12,11 +12,13 @@ from typing import Any, Final
 
 import pytest
 
-from config import StorageSettings
+from config import PolitenessSettings, StorageSettings
+from crawler.frontier import Frontier
 from crawler.hostqueue import HostQueue
 from crawler.outcome import Request
-from crawler.politeness import Pace
+from crawler.politeness import Manners, Pace, PaceTable
 from crawler.recorder import Recorder
+from crawler.roster import Known
 from crawler.stats import Stats
 from storage.errors import DiskFull
 from storage.records import Batch, Via
@@ -33,10 +35,13 @@ class Desk:
     """A recorder on a store, with the moments of its commits."""
 
     def __init__(self, store: CrawlStore, commit_interval: float) -> None:
+        politeness = PolitenessSettings()
+        frontier = Frontier(PaceTable(politeness), Manners.of(politeness), utc_offset=1000.0)
+        frontier.know([Known(1, "a.example", 2, 0, 0.0)], now=0.0)
         settings = StorageSettings(commit_interval=commit_interval, commit_links=LINKS)
         self.store = store
         self.stats = Stats()
-        self.recorder = Recorder(store, settings, self.stats)
+        self.recorder = Recorder(store, settings, self.stats, frontier)
         self.commits: asyncio.Queue[None] = asyncio.Queue()
         self.recorder.on_commit = lambda: self.commits.put_nowait(None)
 

@@ -9,10 +9,10 @@ from typing import Final
 import pytest
 
 from crawler.addresses import Endpoint
-from crawler.frontier import ROBOTS_TRIES
 from crawler.jobs import Resolve, RobotsFetch
 from crawler.outcome import Failed, Fetched, Outcome, Redirected, Request
 from crawler.parts import Parts
+from crawler.robots_book import ROBOTS_TRIES
 from crawler.robots_policy import FETCH_BYTES, LONGEST_S, MAX_HOPS, SHORTEST_S
 from crawler.robots_settling import RobotsSettling
 from storage.records import Failure, RedirectKind, Truncated

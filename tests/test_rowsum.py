@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from storage.records import Via
-from storage.rowsum import Value, row_sum
+from storage.records import HostRow, Via
+from storage.rowsum import Value, row_sum, summed_of_host, with_host_sum, with_sum
 
 ROW: tuple[Value, ...] = (7, 1 << 60, "http://a.example/ü", Via.LINK, None, 1.5, 0.0, b"body")
 
@@ -24,3 +24,15 @@ def test_any_other_value_in_any_place_has_another_sum(place: int, value: Value) 
 
 def test_values_that_run_into_each_other_are_told_apart() -> None:
     assert row_sum(("ab", "c")) != row_sum(("a", "bc"))
+
+
+def test_sum_of_a_host_covers_all_its_columns_but_the_count_that_changes_alone() -> None:
+    def columns(discovered: int, done: int = 0) -> tuple[Value, ...]:
+        row = HostRow(1, "a.example", "a.example", "a.example", 7, discovered=discovered, done=done)
+        return tuple(getattr(row, name) for name in HostRow.__slots__)
+
+    *values, written = with_host_sum(columns(5))
+    assert tuple(values) == columns(5)
+    assert written == row_sum(summed_of_host(columns(6)))
+    assert written != row_sum(summed_of_host(columns(5, done=1)))
+    assert with_sum(ROW) == (*ROW, row_sum(ROW))

@@ -13,6 +13,7 @@ from crawler.seen import Seen
 from crawler.url import fingerprint
 from storage.records import Batch
 from storage.sqlite import CrawlStore
+from tests.compiled import interpreted
 
 FINGERPRINTS = st.integers(0, 2**64 - 1)
 
@@ -23,12 +24,12 @@ def test_fingerprint_is_new_exactly_once(fingerprints: list[int]) -> None:
     new = [seen.add(one) for one in fingerprints]
     assert sum(new) == len(seen) == len(set(fingerprints))
     assert new == [one not in fingerprints[:at] for at, one in enumerate(fingerprints)]
-    assert all(one in seen.known for one in fingerprints)
+    assert all(one in seen for one in fingerprints)
 
 
 def test_fingerprint_that_was_not_added_is_not_seen() -> None:
     seen = Seen([1])
-    assert 2 not in seen.known
+    assert 2 not in seen
     assert seen.add(2)
 
 
@@ -49,3 +50,14 @@ async def test_fingerprints_come_back_from_the_store(tmp_path: Path, chunks: int
         seen = Seen(await store.load_seen())
     assert not any(seen.add(mark) for mark in marks)
     assert seen.add(fingerprint("http://a.example/30"))
+
+
+@interpreted
+def test_what_was_seen_long_ago_is_still_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crawler.seen.LATELY", 10)
+    seen = Seen([0])
+    marks = [fingerprint(f"http://a.example/{number}") for number in range(95)]
+    assert all(seen.add(mark) for mark in marks)
+    assert len(seen) == 96
+    assert len(seen.lately) < 10
+    assert all(mark in seen for mark in [0, *marks])

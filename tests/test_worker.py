@@ -264,14 +264,14 @@ async def test_page_that_breaks_the_crawler_is_not_swallowed(tmp_path: Path, mon
     assert caught.group_contains(ZeroDivisionError, match="a bug")
 
 
-@pytest.mark.parametrize("failing", ["commit", "refill"])
+@pytest.mark.parametrize("failing", ["commit", "refill_hosts"])
 async def test_fault_of_the_store_ends_the_crawl_with_its_own_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
     async def fail(*_: Any) -> None:
         raise DiskFull("crawl.db")
 
-    if failing == "refill":
+    if failing == "refill_hosts":
         await crawl(SITE, tmp_path, crawl={"max_pages": 1})
     monkeypatch.setattr(CrawlStore, failing, fail)
     with pytest.raises(DiskFull, match="free some space"):

@@ -23,6 +23,7 @@ from bench.torture.figures import Figure, table
 from bench.torture.made_up import Clock, MadeUpWeb, Witness
 from config import Settings
 from crawler.addresses import Endpoint
+from crawler.front import FRONT_START, LONG_S, RESTING_MAX
 from crawler.hostqueue import HEAD_ROWS
 from crawler.jobs import Denied, Job, Resolve, RobotsFetch, RobotsRefused
 from crawler.outcome import Failed, Request
@@ -67,6 +68,8 @@ class Schedule:
         )
         self.head_rows = pick((2, 5, HEAD_ROWS))
         """Rows of a host in memory: few, so that most come back from disk."""
+        self.front = pick((1, 2, FRONT_START))
+        """Hosts in memory: few, so that most come from the store and go back to it."""
         self.web = MadeUpWeb(self.chance, self.clock)
         self.witness = Witness(self.clock, self.settings.politeness)
         self.ended: Counter[str] = Counter()
@@ -77,7 +80,11 @@ class Schedule:
     # One start of the crawler.
 
     async def play(self) -> None:
-        with self.clock.shown(), patch("crawler.hostqueue.HEAD_ROWS", self.head_rows):
+        sizes = patch("crawler.hostqueue.HEAD_ROWS", self.head_rows), patch("crawler.front.FRONT_START", self.front)
+        small = self.front < FRONT_START
+        rests = patch("crawler.front.RESTING_MAX", 0 if small else RESTING_MAX)
+        waits = patch("crawler.front.LONG_S", 1.5 if small else LONG_S)
+        with self.clock.shown(), sizes[0], sizes[1], rests, waits:
             steps = STEPS
             while steps > 0:
                 async with self.session() as session:
@@ -257,9 +264,8 @@ class Session:
             del self.schedule.ended[request.url]
 
     async def refill(self) -> None:
-        for host in self.frontier.refills.hand_out():
-            rows = await self.parts.store.refill(host.record.host_id, host.loaded_seq, self.schedule.head_rows)
-            self.frontier.refilled(host, rows, self.now)
+        async for _ in self.worker._filling.fulfil(self.frontier):
+            pass
 
     async def commit(self) -> None:
         await self.parts.recorder.commit()

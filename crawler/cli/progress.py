@@ -38,6 +38,7 @@ STANDINGS: Final = {
     "held": "waiting for their address",
     "full": "being fetched",
     "loading": "loading from disk",
+    "in_line": "in line",
     "resolving": "resolving",
     "robots": "waiting for robots.txt",
     "parked": "parked",

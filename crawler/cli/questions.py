@@ -134,18 +134,34 @@ def index(path: ConfigPath) -> None:
     """
     import config as settings_of
     from crawler.cli.target import name_hosts
+    from crawler.memory import keep_freed_memory
     from storage.index.build import Limits
     from storage.index.publish import build_index
 
     settings = settings_of.load(path)
-    limits = Limits(settings.storage.index_memory, settings.storage.index_threads)
-    built = build_index(settings.crawl.data_dir, name_hosts, limits)
+    keep_freed_memory()
+    with _stages_shown() as tell:
+        limits = Limits(settings.storage.index_memory, settings.storage.index_threads, tell)
+        built = build_index(settings.crawl.data_dir, name_hosts, limits)
     counts = built.counts
     typer.echo(
         f"Generation {built.generation.id}: {counts.links:,} links to {counts.targets:,} URLs"
         f" on {counts.hosts:,} hosts of {counts.domains:,} domains; records of {counts.pages:,} URLs;"
         f" {built.bytes / 1e6:,.1f} MB in {built.elapsed_s:.1f} s"
     )
+
+
+@contextmanager
+def _stages_shown() -> Iterator[Callable[[str], None]]:
+    """Yield what hears of the stages of a build, and shows them where standard error is a terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status("Building the index") as status:
+        yield lambda stage: status.update(f"Building the index: {stage}")
 
 
 @questions.command()

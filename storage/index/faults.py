@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 
 INTERRUPTED: Final = "Query interrupted"
 NO_ROOM: Final = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
@@ -27,6 +28,8 @@ DAMAGE: Final = (
     duckdb.InternalError,
     duckdb.IOException,
     duckdb.BinderException,  # the name of a column is damaged
+    pa.ArrowException,
+    OSError,
 )
 """Raised for Parquet files whose bytes make no sense; the statements themselves are ours and give none of these."""
 
@@ -49,7 +52,7 @@ def is_full_disk(error: duckdb.Error) -> bool:
 
 def is_gone(error: Exception) -> bool:
     """Tell whether a file is no longer there."""
-    return isinstance(error, duckdb.IOException) and any(text in str(error) for text in FILE_GONE)
+    return isinstance(error, duckdb.IOException | OSError) and any(text in str(error) for text in FILE_GONE)
 
 
 def is_unwritable(error: duckdb.Error) -> bool:

@@ -9,14 +9,7 @@ WITH said AS (
         count(*) FILTER (WHERE nofollow) AS nofollow,
         min(first_seen) AS first_seen,
         max(last_seen_live) AS last_seen
-    FROM backlinks
-    WHERE target_host_reversed BETWEEN $host_from AND $host_to
-        AND target BETWEEN $url_from AND $url_to
-        AND (CAST($domain AS VARCHAR) IS NULL OR target_domain = $domain)
-        AND array_contains($kinds, kind)
-        AND array_contains($scopes, scope)
-        AND array_contains($states, state)
-        AND (CAST($nofollow AS BOOLEAN) IS NULL OR nofollow = $nofollow)
+    FROM found
     GROUP BY anchor
 ),
 

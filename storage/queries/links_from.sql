@@ -1,6 +1,5 @@
--- How many links of any kind, scope and state a source has.
+-- How many links of any kind, scope and state a range of sources has.
 SELECT count(*)
 FROM outlinks
-WHERE source_host_reversed BETWEEN $host_from AND $host_to
-    AND source_url BETWEEN $url_from AND $url_to
-    AND (CAST($domain AS VARCHAR) IS NULL OR source_domain = $domain)
+WHERE source BETWEEN $first AND $last
+    AND NOT coalesce(list_bool_or(list_transform(CAST($gaps AS INTEGER[][]), lambda gap: source BETWEEN gap[1] AND gap[2])), FALSE)

@@ -4,9 +4,8 @@ WITH facts AS (
         b.*, kinds.role,
         b.state = 'live' AS live,
         b.state = 'live' AND kinds.role = 'hyperlink' AS counts
-    FROM backlinks AS b
+    FROM found AS b
     JOIN kinds ON kinds.kind = b.kind
-    WHERE b.target_host_reversed = $host AND b.target BETWEEN $name AND $name_to
 )
 
 SELECT

@@ -107,6 +107,9 @@ ON CONFLICT (run, host_id) DO UPDATE SET
     last_visit = excluded.last_visit,
     row_sum = excluded.row_sum;
 
+-- name: set_discovered
+UPDATE hosts SET discovered = ? WHERE run = ? AND host_id = ?;
+
 -- name: upsert_robots
 INSERT OR REPLACE INTO robots (origin, host_id, verdict, status, body, fetched_at, expires_at, row_sum)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?);
@@ -131,20 +134,61 @@ SELECT path, size_bytes, checksum FROM segments ORDER BY id;
 SELECT host_id, seq, url, depth, via, discovered_from, discovered_at, tries, hops, not_before, row_sum
 FROM queue WHERE host_id = ? AND seq > ? ORDER BY seq LIMIT ?;
 
+-- name: refill_hosts
+-- The first rows of several hosts: ?1 is a JSON list of [host_id, after_seq].
+SELECT
+    queue.host_id, queue.seq, queue.url, queue.depth, queue.via, queue.discovered_from, queue.discovered_at,
+    queue.tries, queue.hops, queue.not_before, queue.row_sum
+FROM json_each(?1) AS wish CROSS JOIN queue
+ON queue.host_id = json_extract(wish.value, '$[0]') AND queue.seq IN (
+    SELECT first.seq FROM queue AS first
+    WHERE first.host_id = json_extract(wish.value, '$[0]') AND first.seq > json_extract(wish.value, '$[1]')
+    ORDER BY first.seq LIMIT ?2
+)
+ORDER BY wish.key, queue.seq;
+
+-- name: hosts_of
+-- CROSS JOIN: SQLite keeps the order then, and looks each host up instead of reading all.
+SELECT
+    host_id, host, domain, domain_private, shard,
+    discovered, done, failed, excluded, pages_ok, pages_failed, pages_denied, bytes,
+    ip, robots_status, robots_at, crawl_delay_s, delay_s, penalty_s, failures, next_at, parked, first_visit, last_visit,
+    row_sum
+FROM json_each(?2) AS wanted CROSS JOIN hosts ON hosts.run = ?1 AND hosts.host_id = wanted.value;
+
+-- name: robots_of
+-- By origin, which is the key: the usual port of both schemes, and any other.
+SELECT value, origin, host_id, verdict, status, body, fetched_at, expires_at, row_sum
+FROM json_each(?1) CROSS JOIN robots ON origin = 'http://' || value
+UNION ALL
+SELECT value, origin, host_id, verdict, status, body, fetched_at, expires_at, row_sum
+FROM json_each(?1) CROSS JOIN robots ON origin = 'https://' || value
+UNION ALL
+SELECT value, origin, host_id, verdict, status, body, fetched_at, expires_at, row_sum
+FROM json_each(?1) CROSS JOIN robots ON origin BETWEEN 'http://' || value || ':' AND 'http://' || value || ';'
+UNION ALL
+SELECT value, origin, host_id, verdict, status, body, fetched_at, expires_at, row_sum
+FROM json_each(?1) CROSS JOIN robots ON origin BETWEEN 'https://' || value || ':' AND 'https://' || value || ';';
+
+-- name: known_hosts
+SELECT
+    host_id, host, discovered, (SELECT count(*) FROM queue WHERE queue.host_id = hosts.host_id), delay_s,
+    done + failed + excluded
+FROM hosts WHERE run = ? AND shard BETWEEN ? AND ? AND host_id > ? ORDER BY host_id LIMIT ?;
+
 -- name: hosts
 SELECT
     host_id, host, domain, domain_private, shard,
     discovered, done, failed, excluded, pages_ok, pages_failed, pages_denied, bytes,
     ip, robots_status, robots_at, crawl_delay_s, delay_s, penalty_s, failures, next_at, parked, first_visit, last_visit,
     row_sum
-FROM hosts WHERE run = ? AND shard BETWEEN ? AND ? ORDER BY host_id;
+FROM hosts WHERE run = ? ORDER BY host_id;
+
+-- name: queued
+SELECT count(*) FROM queue;
 
 -- name: queued_counts
 SELECT host_id, count(*) FROM queue GROUP BY host_id;
-
--- name: queued_counts_of_shards
-SELECT q.host_id, count(*) FROM hosts AS h JOIN queue AS q ON q.host_id = h.host_id
-WHERE h.run = ? AND h.shard BETWEEN ? AND ? GROUP BY q.host_id;
 
 -- name: stray_hosts
 SELECT DISTINCT host_id FROM queue WHERE host_id NOT IN (SELECT host_id FROM hosts WHERE run = ?);
@@ -154,11 +198,6 @@ SELECT count, fingerprints, shards, checksum FROM seen_chunks ORDER BY id;
 
 -- name: robots
 SELECT origin, host_id, verdict, status, body, fetched_at, expires_at, row_sum FROM robots ORDER BY origin;
-
--- name: robots_of_shards
-SELECT r.origin, r.host_id, r.verdict, r.status, r.body, r.fetched_at, r.expires_at, r.row_sum
-FROM hosts AS h JOIN robots AS r ON r.host_id = h.host_id
-WHERE h.run = ? AND h.shard BETWEEN ? AND ? ORDER BY r.origin;
 
 -- name: last_seq
 SELECT coalesce(max(last_seq), 0) FROM runs WHERE run = ?;

@@ -54,7 +54,7 @@ CREATE TABLE hosts (
     parked TEXT,
     first_visit REAL,
     last_visit REAL,
-    row_sum INTEGER,                   -- as in queue, of all columns but run; null where a fresh run took the row over
+    row_sum INTEGER,                   -- as in queue, but for run and discovered; null where a fresh run took the row over
     PRIMARY KEY (run, host_id),
     UNIQUE (run, host)
 ) STRICT, WITHOUT ROWID;

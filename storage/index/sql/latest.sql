@@ -7,7 +7,12 @@ WITH known AS (
         max(visit) FILTER (WHERE outcome <> 'unknown') AS known_visit,
         min(fetched_at) AS first_fetched_at
     FROM visits
+    WHERE visits > 1
     GROUP BY url
+    UNION ALL
+    SELECT url, visit AS last_visit, CASE WHEN outcome <> 'unknown' THEN visit END AS known_visit, fetched_at
+    FROM visits
+    WHERE visits = 1
 ),
 
 sent AS (

@@ -1,0 +1,258 @@
+"""How a generation lies on disk: which tables it has, how links are narrowed to numbers, and how parts are written.
+
+Rule: what belongs to a page or a target is stored once, in `sources` and `targets`; a link names both by number, so
+that sorting, writing and reading a link moves small columns only. `storage.index.wide` puts the rows together again.
+Numbers count the rows of `sources` (by reversed host, URL, fetch) and `targets` (by reversed host, URL) from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+Rows = npt.NDArray[np.int64]
+"""Numbers of rows."""
+
+Column: TypeAlias = "pa.Array[Any]"
+Texts: TypeAlias = "pa.DictionaryArray[Any, Any]"
+"""Codes of texts."""
+
+LINK_TABLES: Final = ("backlinks", "outlinks")
+ROLL_UPS: Final = ("pages", "targets", "hosts", "domains", "domain_pairs", "anchors")
+TABLES: Final = (*LINK_TABLES, *ROLL_UPS)
+
+SOURCES: Final = "sources.arrow"
+"""One row per reading of a page that is the evidence of links. An Arrow file, for a look-up wants single rows of it."""
+
+SOURCE_ROWS: Final = 128
+"""Rows of a batch of `sources`: a look-up of one row unpacks so many (bench/index.py)."""
+
+ROW_GROUP_ROWS: Final = 16_384
+ROLL_UP_ROWS: Final = 4_096
+"""A look-up reads one or two row groups: small ones answer fast, smaller ones grow the footer (bench/index.py)."""
+
+COLUMNS: Final = "columns.parquet"
+"""A file without rows in the folder of a table of links. It has all columns: parts lack those that are null throughout
+(half of 26, and a quarter of the time of writing)."""
+
+TEXT: Final = pa.dictionary(pa.int32(), pa.string())
+MOMENT: Final = pa.timestamp("us", tz="UTC")
+
+TRAITS: Final = {
+    "kind": (0, 5),
+    "place": (5, 4),
+    "anchor_source": (9, 3),
+    "anchor_cut": (12, 1),
+    "image": (13, 1),
+    "nofollow": (14, 1),
+    "scope": (15, 2),
+    "rel": (17, 16),
+}
+"""First bit and bits of what is packed into one number: eight columns in one are sorted, written and read in an
+eighth of the time, 0.2 us a link. `queries/columns.sql` unpacks them."""
+
+EVIDENCE: Final = {
+    "traits": pa.int64(),
+    "anchor": TEXT,
+    "ordinal": pa.int32(),
+    "repeats": pa.int32(),
+    "fragment": TEXT,
+    "text_before": TEXT,
+    "text_after": TEXT,
+    "hreflang": TEXT,
+}
+"""Columns of a raw link that are stored as they are, but for its traits."""
+
+HISTORY: Final = {
+    "state": TEXT,
+    "first_seen": MOMENT,
+    "prev_seen": MOMENT,
+    "last_seen_live": MOMENT,
+    "observations": pa.int64(),
+    "found_as": TEXT,
+    "lost_at": MOMENT,
+    "lost_as": TEXT,
+}
+"""What several visits tell of a link. Observations are null for a link of a page that was visited once: it was seen
+first and last when its page was fetched."""
+
+OPTIONAL: Final = frozenset({"fragment", "text_before", "text_after", "hreflang", *HISTORY})
+"""Columns that may be null."""
+
+LINKS: Final = pa.schema({"source": pa.int32(), "target": pa.int32(), **EVIDENCE, **HISTORY})
+
+BOUNDS: Final = frozenset(
+    {
+        "id", "source", "target", "target_host_reversed", "target_host", "target_domain", "source_domain", "level",
+        "name",
+    }
+)  # fmt: skip
+"""Columns by which questions skip row groups."""
+
+SPREAD: Final = {"backlinks": "source", "outlinks": "target"}
+"""Numbers that change from row to row: their bytes are stored plane by plane, 1.6 bytes a link against 2.9 plain."""
+
+
+def parts(generation: Path, table: str) -> list[Path]:
+    """Return the files of a generation's table; one after the other they are sorted."""
+    return sorted((generation / table).glob("part-*.parquet"))
+
+
+class Part:
+    """A file of a table that is being written, some rows at a time."""
+
+    def __init__(self, writer: pq.ParquetWriter, group_rows: int) -> None:
+        self._writer = writer
+        self._group_rows = group_rows
+
+    def write(self, table: pa.Table) -> None:
+        """Append rows, in row groups of their own."""
+        for start in range(0, table.num_rows, self._group_rows):
+            self._writer.write_table(compacted(table.slice(start, self._group_rows)))
+
+
+@contextmanager
+def part(out: Path, table: str, number: int, schema: pa.Schema) -> Iterator[Part]:
+    """Open the next file of a table; `schema` names the columns in their order."""
+    (out / table).mkdir(exist_ok=True)
+    spread = [name for name in (SPREAD.get(table), "ordinal") if name in schema.names]
+    plain = [field.name for field in schema if field.name in spread or pa.types.is_boolean(field.type)]
+    settings: dict[str, Any] = {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [_leaf(field) for field in schema if field.name not in plain],
+        "column_encoding": dict.fromkeys(spread, "BYTE_STREAM_SPLIT"),
+        "store_schema": False,
+        # Of a question's bounds alone: those of every column cost a fifth of writing.
+        "write_statistics": [name for name in schema.names if name in BOUNDS],
+        "dictionary_pagesize_limit": 8 << 20,
+    }
+    with pq.ParquetWriter(out / table / f"part-{number:05}.parquet", schema, **settings) as writer:
+        yield Part(writer, ROW_GROUP_ROWS if table in LINK_TABLES else ROLL_UP_ROWS)
+
+
+def write_columns(out: Path, table: str) -> None:
+    """Start a table of links with the file of its columns."""
+    (out / table).mkdir()
+    pq.write_table(LINKS.empty_table(), out / table / COLUMNS)
+
+
+def _leaf(field: pa.Field[Any]) -> str:
+    return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+
+
+def compacted(table: pa.Table) -> pa.Table:
+    """Return the rows with dictionaries of the texts they use alone: a writer stores the whole of a dictionary."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(at, field, compact(coded(table.column(at))))
+    return table
+
+
+def compact(texts: Texts) -> Texts:
+    """Return the same texts over a dictionary without unused entries."""
+    size = len(texts.dictionary)
+    if texts.null_count == len(texts):
+        return pa.DictionaryArray.from_arrays(texts.indices, texts.dictionary.slice(0, 0))
+    codes = texts.indices.fill_null(0).to_numpy(zero_copy_only=False)
+    used = np.zeros(size, np.bool_)
+    used[codes] = True
+    kept = np.flatnonzero(used)
+    if len(kept) == size:
+        return texts
+    moved = np.empty(size, np.int32)
+    moved[kept] = np.arange(len(kept), dtype=np.int32)
+    mask = texts.is_null().to_numpy(zero_copy_only=False) if texts.null_count else None
+    return pa.DictionaryArray.from_arrays(pa.array(moved[codes], mask=mask), texts.dictionary.take(column(kept)))
+
+
+def used(table: pa.Table) -> pa.Table:
+    """Return the table without the optional columns that are null throughout."""
+    unused = [name for name in table.column_names if name in OPTIONAL and _empty(table.column(name))]
+    return table.drop_columns(unused) if unused else table
+
+
+def _empty(column: pa.ChunkedArray[Any]) -> bool:
+    return column.null_count == len(column)
+
+
+def rows_of(table: pa.Table, rows: Rows) -> pa.Table:
+    """Return some rows of a table of one chunk."""
+    index = column(rows)
+    columns = [_taken(found.combine_chunks(), rows, index) for found in table.columns]
+    return pa.table(columns, schema=table.schema)
+
+
+def _taken(found: Column, rows: Rows, index: Column) -> Column:
+    if found.null_count or pa.types.is_boolean(found.type):
+        return found.take(index)
+    if isinstance(found, pa.DictionaryArray):
+        return texts(found.dictionary, found.indices.to_numpy()[rows])
+    return column(found.to_numpy()[rows]) if pa.types.is_integer(found.type) else found.take(index)
+
+
+def column(values: npt.NDArray[Any]) -> Column:
+    """Return an array as a column."""
+    made: Column = pa.array(values)
+    return made
+
+
+def coded(texts_of: pa.ChunkedArray[Any]) -> Texts:
+    """Return a column of coded texts as one array."""
+    made = texts_of.combine_chunks()
+    assert isinstance(made, pa.DictionaryArray)
+    return made
+
+
+def packed(columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+    """Return traits as one number."""
+    (first, *others) = columns
+    made = columns[first].astype(np.int64) << TRAITS[first][0]
+    for name in others:
+        made |= columns[name].astype(np.int64) << TRAITS[name][0]
+    return made
+
+
+def unpacked(traits: npt.NDArray[np.int64], name: str) -> npt.NDArray[np.int64]:
+    """Return one trait."""
+    first, bits = TRAITS[name]
+    return (traits >> first) & ((1 << bits) - 1)
+
+
+def texts(values: Column, codes: npt.NDArray[Any]) -> Texts:
+    """Return the text of each code."""
+    return pa.DictionaryArray.from_arrays(column(codes.astype(np.int32, copy=False)), values)
+
+
+def joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the rows of all tables over common dictionaries."""
+    return pa.concat_tables(tables, promote_options="default").unify_dictionaries().combine_chunks()
+
+
+def write_sources(out: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
+    """Write the sources in the order of their numbers, so many rows a batch that a row's place is known."""
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    left: list[pa.RecordBatch] = []
+    with pa.ipc.new_file(str(out / SOURCES), schema, options=options) as writer:
+        for batch in batches:
+            table = pa.Table.from_batches([*left, batch]).combine_chunks()
+            whole = table.num_rows - table.num_rows % SOURCE_ROWS
+            for start in range(0, whole, SOURCE_ROWS):
+                writer.write_table(table.slice(start, SOURCE_ROWS))
+            left = table.slice(whole).to_batches()
+        for batch in left:
+            writer.write_batch(batch)
+
+
+def matches(values: pa.Array[Any], among: pa.Array[Any]) -> npt.NDArray[np.int32]:
+    """Return the place of each value in `among`, -1 where it is not there."""
+    found = pc.index_in(values, value_set=among)
+    return found.fill_null(-1).to_numpy(zero_copy_only=False)

@@ -1,0 +1,187 @@
+"""Reads links of a range of targets, or sources, straight from the row groups that hold them, in the files' order.
+
+Rule: the bounds of all row groups are read when the table is opened; a question then unpacks two columns of the groups
+in its range, and the others only where a row is wanted. It ends with the last row wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.index.layout import LINKS, TEXT, column, parts, unpacked
+from storage.index.numbers import Bools
+
+SCOPES: Final = ("same host", "same domain", "external")
+"""Names of the trait, by number."""
+
+TEXTS: Final = [field.name for field in LINKS if field.type == TEXT]
+
+KINDS: Final[dict[str, npt.DTypeLike]] = {
+    "kind": np.uint8,
+    "place": np.uint8,
+    "anchor_source": np.uint8,
+    "rel": np.uint16,
+    "anchor_cut": np.bool_,
+    "image": np.bool_,
+    "nofollow": np.bool_,
+}
+"""Types of the traits."""
+
+TARGET_COLUMNS: Final[dict[str, pa.Field[Any]]] = {
+    "target": pa.field("target", pa.string()),
+    "target_host": pa.field("target_host", pa.string()),
+    "target_domain": pa.field("target_domain", pa.string()),
+    "status": pa.field("target_status", pa.int16()),
+    "failure": pa.field("target_failure", pa.uint8()),
+    "final": pa.field("target_final", pa.string()),
+    "final_status": pa.field("target_final_status", pa.int16()),
+    "path": pa.field("target_path", pa.list_(pa.string())),
+}
+"""What a link shows of its target."""
+
+TARGETS: Final = pa.schema(list(TARGET_COLUMNS.values()))
+
+PART_BITS: Final = 40
+"""A position is the number of a part, and in the bits below that of the row."""
+
+
+class Wanted(NamedTuple):
+    """Which links are wanted."""
+
+    first: int
+    last: int
+    gaps: Sequence[Sequence[int]]
+    """Numbers within these bounds, both included, that are not wanted."""
+    kinds: Sequence[int]
+    scopes: Sequence[str]
+    states: Sequence[str]
+    nofollow: bool | None
+
+
+class Group(NamedTuple):
+    """A row group."""
+
+    part: int
+    number: int
+    start: int
+    """Number of its first row in the part."""
+    rows: int
+    first: int
+    last: int
+
+
+class LinkTable:
+    """Backlinks or outlinks of one generation."""
+
+    def __init__(self, generation: Path, table: str, by: str) -> None:
+        self._by = by
+        self._files = [_opened(file) for file in parts(generation, table)]
+        self._groups = [group for number, file in enumerate(self._files) for group in _groups(number, file, by)]
+        # Readings of one page lie mixed, and may cross the end of a group.
+        self._firsts = np.minimum.accumulate(np.array([group.first for group in reversed(self._groups)], np.int64))[
+            ::-1
+        ]
+        self._lasts = np.maximum.accumulate(np.array([group.last for group in self._groups], np.int64))
+
+    def read(self, wanted: Wanted, after: int, limit: int) -> pa.Table:
+        """Return so many links after a position, with their own."""
+        found: list[pa.Table] = []
+        for group in self._in_range(wanted, after):
+            rows = self._rows(group, wanted, after)[:limit]
+            if len(rows):
+                found.append(self._read(group, rows))
+                limit -= len(rows)
+            if not limit:
+                break
+        empty = pa.table(
+            {**{field.name: pa.array([], field.type) for field in LINKS}, "position": pa.array([], pa.int64())}
+        )
+        links = pa.concat_tables([empty, *found], promote_options="default").unify_dictionaries().combine_chunks()
+        return _named(links)
+
+    def _in_range(self, wanted: Wanted, after: int) -> Iterator[Group]:
+        start = int(np.searchsorted(self._lasts, wanted.first))
+        end = int(np.searchsorted(self._firsts, wanted.last, side="right"))
+        for group in self._groups[start:end]:
+            if (group.part << PART_BITS) + group.start + group.rows - 1 > after:
+                yield group
+
+    def _rows(self, group: Group, wanted: Wanted, after: int) -> npt.NDArray[np.int64]:
+        """Return the wanted rows of a group."""
+        file = self._files[group.part]
+        names = [self._by, "traits", *(["state"] if "state" in file.schema_arrow.names else [])]
+        table = file.read_row_group(group.number, names, use_threads=False)
+        number, traits = table.column(self._by).to_numpy(), table.column("traits").to_numpy()
+        chosen: Bools = (number >= wanted.first) & (number <= wanted.last)
+        for low, high in wanted.gaps:
+            chosen &= (number < low) | (number > high)
+        chosen &= np.isin(unpacked(traits, "kind"), wanted.kinds)
+        chosen &= np.isin(unpacked(traits, "scope"), [SCOPES.index(name) for name in wanted.scopes])
+        if wanted.nofollow is not None:
+            chosen &= (unpacked(traits, "nofollow") == 1) == wanted.nofollow
+        if "state" in names:
+            states = table.column("state").cast(pa.string()).to_pylist()
+            chosen &= np.array([(state or "live") in wanted.states for state in states], np.bool_)
+        elif "live" not in wanted.states:
+            chosen[:] = False
+        chosen[: max(after + 1 - ((group.part << PART_BITS) + group.start), 0)] = False
+        return np.flatnonzero(chosen)
+
+    def _read(self, group: Group, rows: npt.NDArray[np.int64]) -> pa.Table:
+        table = self._files[group.part].read_row_group(group.number, use_threads=False).take(column(rows))
+        return table.append_column("position", column(rows + (group.part << PART_BITS) + group.start))
+
+
+class TargetTable:
+    """The targets of one generation, open for look-ups by number."""
+
+    def __init__(self, generation: Path) -> None:
+        self._files = [pq.ParquetFile(file) for file in parts(generation, "targets")]
+        self._groups = [group for number, file in enumerate(self._files) for group in _groups(number, file, "id")]
+        self._firsts = np.array([group.first for group in self._groups], np.int64)
+
+    def take(self, numbers: pa.ChunkedArray[Any]) -> pa.Table:
+        """Return the rows of some targets, in the order asked for, under the names of links."""
+        wanted, back = np.unique(numbers.to_numpy(), return_inverse=True)
+        group_of = np.searchsorted(self._firsts, wanted, side="right") - 1
+        found = [TARGETS.empty_table()]
+        for at in np.unique(group_of):
+            group = self._groups[at]
+            rows = self._files[group.part].read_row_group(group.number, list(TARGET_COLUMNS), use_threads=False)
+            found.append(rows.rename_columns(TARGETS.names).take(column(wanted[group_of == at] - group.first)))
+        return pa.concat_tables(found, promote_options="permissive").combine_chunks().take(column(back))
+
+
+def _opened(file: Path) -> pq.ParquetFile:
+    metadata = pq.read_metadata(file)
+    present = set(metadata.schema.names)
+    return pq.ParquetFile(file, metadata=metadata, read_dictionary=[name for name in TEXTS if name in present])
+
+
+def _groups(part: int, file: pq.ParquetFile, by: str) -> Iterator[Group]:
+    """Yield the row groups of a part, with the bounds of the column it is sorted by."""
+    metadata = file.metadata
+    at, start = file.schema_arrow.names.index(by), 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        bounds = group.column(at).statistics
+        if bounds is None or bounds.min is None or bounds.max is None:
+            raise pa.ArrowInvalid(f"a row group lacks the bounds of {by}")
+        yield Group(part, number, start, group.num_rows, int(bounds.min), int(bounds.max))
+        start += group.num_rows
+
+
+def _named(links: pa.Table) -> pa.Table:
+    """Return links with their traits as columns."""
+    traits = links.column("traits").to_numpy()
+    for name, kind in KINDS.items():
+        links = links.append_column(name, column(unpacked(traits, name).astype(kind)))
+    scope = pa.array(SCOPES).take(column(unpacked(traits, "scope")))
+    return links.drop_columns("traits").append_column("scope", scope)

@@ -1,0 +1,17 @@
+-- The links of pages visited more than once, with what their visits tell of them.
+SELECT
+    k.fetch, k.target, k.target_host, k.kind, k.rel, k.anchor, k.anchor_source, k.anchor_cut, k.image, k.place,
+    k.ordinal, k.repeats, k.fragment, k.text_before, k.text_after, k.hreflang,
+    CASE WHEN h.lost_at IS NOT NULL THEN 'lost' WHEN h.doubtful THEN 'unknown' ELSE 'live' END AS state,
+    h.first_seen, h.prev_seen, h.last_seen_live, h.observations,
+    CASE
+        WHEN h.restored THEN 'restored'
+        WHEN k.first_visit > k.first_content THEN 'new link'
+        ELSE 'new page'
+    END AS found_as,
+    h.lost_at,
+    CASE WHEN x.link IS NOT NULL THEN 'target changed' ELSE h.lost_as END AS lost_as
+FROM repeated AS k
+JOIN histories AS h ON h.link = k.link
+LEFT JOIN replaced AS x ON x.link = k.link
+ORDER BY k.fetch, k.ordinal, k.target, k.kind, k.anchor, k.rel, k.place

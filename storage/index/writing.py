@@ -1,0 +1,252 @@
+"""Writes the tables of links and their roll-ups: slice by slice of target hosts, then of sources.
+
+Rule: a slice fits in memory. Of one slice nothing is laid aside; with more, links wait on disk in files of their slice,
+first raw by target, then turned by source. A domain is never cut, so that its roll-ups are whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from storage.index import rollups
+from storage.index.layout import (
+    LINK_TABLES,
+    LINKS,
+    ROLL_UP_ROWS,
+    TEXT,
+    Column,
+    Rows,
+    coded,
+    column,
+    compacted,
+    joined,
+    part,
+    parts,
+    rows_of,
+    texts,
+    used,
+    write_columns,
+)
+from storage.index.numbers import Hosts, Ints
+from storage.index.rollups import Facts
+from storage.index.turning import EXTERNAL, RAW, SAME_HOST, Turned, World, back, numbered, raw_links, turned
+from storage.statements import text_of
+
+SORTED_AT_THE_END: Final = ("domains", "domain_pairs", "anchors")
+"""Roll-ups whose order is not that of the slices."""
+
+KNOWN: Final[dict[str, pa.DataType]] = {
+    "status": pa.int16(),
+    "failure": pa.uint8(),
+    "final": pa.string(),
+    "final_status": pa.int16(),
+    "path": pa.list_(pa.string()),
+}
+"""What is known of a target that was fetched."""
+
+
+class LinkWriter:
+    """Writes one generation's links. Used once."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        folders: tuple[Path, Path],
+        world: World,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._connection = connection
+        self._scratch, self._out = folders
+        self._world = world
+        self._tell = tell
+        self._rows = dict.fromkeys(("backlinks", "targets", "hosts", "domains"), 0)
+        self._laid_aside: Aside | None = None
+        """Backlinks that wait to be written as outlinks; None while one slice holds all."""
+
+    def write(self, files: Sequence[Path], slice_links: int) -> dict[str, int]:
+        """Write all tables of links; return the rows of some."""
+        for table in LINK_TABLES:
+            write_columns(self._out, table)
+        slices = target_slices(
+            _select(self._connection, "target_hosts").to_arrow_table(), self._world.hosts, slice_links
+        )
+        if not slices.any():
+            self._tell("reading links")
+            tables = list(self._raw(files))
+            self._tell("turning links")
+            self._write_slice(turned(tables, self._world, 0), 0)
+            return self._rows
+        self._tell("laying links aside")
+        aside, per_source = self._lay_aside(files, slices)
+        self._laid_aside = Aside(self._scratch / "outlinks", _cut(per_source, slice_links))
+        for number in range(aside.count):
+            self._tell(f"turning links, slice {number + 1} of {aside.count}")
+            self._write_slice(turned(aside.take(number), self._world, self._rows["targets"]), number)
+        self._tell("outlinks")
+        for number in range(self._laid_aside.count):
+            links = joined(self._laid_aside.take(number) or [LINKS.empty_table()])
+            self._write_part("outlinks", number, back(links, self._world))
+        self._tell("roll-ups")
+        self._sort_pieces()
+        return self._rows
+
+    def _raw(self, files: Sequence[Path]) -> Iterator[pa.Table]:
+        yield from raw_links(files, self._world)
+        again = _select(self._connection, "again").to_arrow_table()
+        for at, field in enumerate(again.schema):
+            if RAW.field(field.name).type == TEXT if field.name in RAW.names else field.name == "target_host":
+                again = again.set_column(at, field.name, again.column(at).dictionary_encode())
+        yield numbered(again, self._world, once=False)
+
+    def _lay_aside(self, files: Sequence[Path], slices: Ints) -> tuple[Aside, Rows]:
+        """Lay all raw links aside by the slice of their host; count the links of each source."""
+        aside = Aside(self._scratch / "backlinks", slices)
+        per_source = np.zeros(len(self._world.sources.place), np.int64)
+        for table in self._raw(files):
+            per_source += np.bincount(table.column("source").to_numpy(), minlength=len(per_source))
+            aside.put(table, table.column("host").to_numpy())
+        return aside, per_source
+
+    def _write_slice(self, found: Turned, number: int) -> None:
+        """Write a slice of backlinks with its roll-ups, and its outlinks now or later."""
+        self._tell("backlinks")
+        self._write_part("backlinks", number, found.links)
+        self._rows["backlinks"] += found.links.num_rows
+        if self._laid_aside is None:
+            self._tell("outlinks")
+            self._write_part("outlinks", number, back(found.links, self._world))
+            self._tell("roll-ups")
+        else:
+            self._laid_aside.put(found.links, found.links.column("source").to_numpy())
+        facts = Facts.of(found, self._world)
+        self._write_part("targets", number, self._targets(found, facts))
+        self._rows["targets"] += len(found.targets)
+        for name, rows in self._roll_ups(found, facts).items():
+            self._rows[name] = self._rows.get(name, 0) + rows.num_rows
+            self._write_part(name, number, rows)
+
+    def _roll_ups(self, found: Turned, facts: Facts) -> dict[str, pa.Table]:
+        world, anchor = self._world, coded(found.links.column("anchor"))
+        to_hosts = facts.only(facts.counts & (facts.scope != SAME_HOST))
+        to_domains = to_hosts.only(to_hosts.scope == EXTERNAL)
+        said = [
+            rollups.anchors(outside, anchor, level, world)
+            for level, outside in (("domain", to_domains), ("host", to_hosts))
+        ]
+        return {
+            "hosts": rollups.hosts(facts, found.first_target, world),
+            "domains": rollups.domains(facts, world),
+            "domain_pairs": rollups.domain_pairs(to_domains, world),
+            "anchors": pa.concat_tables(said),
+        }
+
+    def _targets(self, found: Turned, facts: Facts) -> pa.Table:
+        """Return the roll-up per target URL, with what is known of the URL itself."""
+        hosts, host = self._world.hosts, found.target_hosts
+        number = np.arange(len(found.targets), dtype=np.int32)
+        return pa.table(
+            {
+                "id": column(number + np.int32(found.first_target)),
+                "target_host_reversed": texts(hosts.reversed_names, host),
+                "target": found.targets,
+                "target_host": texts(hosts.names, host),
+                "target_domain": texts(hosts.domains, hosts.domain[host]),
+                **self._known(found.targets, number),
+                **rollups.targets(facts, len(found.targets), self._world),
+            }
+        )
+
+    def _known(self, targets: Column, number: Ints) -> dict[str, Column]:
+        """Return what is known of each target; nulls for those that were not fetched."""
+        self._connection.register("found_targets", pa.table({"number": number, "target": targets}))
+        known = _select(self._connection, "target_status").to_arrow_table()
+        self._connection.unregister("found_targets")
+        at = np.full(len(targets), -1)
+        at[known.column("number").to_numpy()] = np.arange(known.num_rows)
+        wanted: Column = pa.array(at, mask=at < 0)
+        rows = known.take(wanted)
+        return {name: rows.column(name).combine_chunks().cast(kind) for name, kind in KNOWN.items()}
+
+    def _write_part(self, table: str, number: int, rows: pa.Table) -> None:
+        unsorted = self._laid_aside is not None and table in SORTED_AT_THE_END
+        if table in LINK_TABLES:
+            rows = used(rows)
+        with part(self._scratch if unsorted else self._out, table, number, rows.schema) as file:
+            file.write(rows)
+
+    def _sort_pieces(self) -> None:
+        """Write those roll-ups whose order is not that of the slices."""
+        for table in SORTED_AT_THE_END:
+            pieces = [str(file) for file in parts(self._scratch, table)]
+            self._connection.read_parquet(pieces).create_view(f"{table}_pieces")
+            (self._out / table).mkdir()
+            file = self._out / table / "part-00000.parquet"
+            rows = _select(self._connection, f"sorted_{table}")
+            rows.write_parquet(str(file), compression="zstd", row_group_size=ROLL_UP_ROWS)
+
+
+class Aside:
+    """Links that wait on disk, in a file for each slice."""
+
+    def __init__(self, folder: Path, slices: Ints) -> None:
+        folder.mkdir()
+        self.count = int(slices.max(initial=0)) + 1
+        self._slices = slices
+        self._files = [folder / f"{number:05}.arrow" for number in range(self.count)]
+
+    def put(self, table: pa.Table, by: Ints) -> None:
+        """Add links to the slices of what they are sliced by; numpy sorts 16 bits by radix."""
+        slices = self._slices[by].astype(np.uint16)
+        table = table.unify_dictionaries().combine_chunks()
+        order = np.argsort(slices, kind="stable")
+        ends = np.cumsum(np.bincount(slices, minlength=self.count))
+        for number, (start, end) in enumerate(zip((0, *ends), ends, strict=False)):
+            if start < end:
+                self._append(number, rows_of(table, order[start:end]))
+
+    def _append(self, number: int, rows: pa.Table) -> None:
+        """Append one stream to a slice's file: each has dictionaries of its own, and no file stays open."""
+        with self._files[number].open("ab") as file, pa.ipc.new_stream(file, rows.schema) as writer:
+            writer.write_table(compacted(rows))
+
+    def take(self, number: int) -> list[pa.Table]:
+        """Return a slice, and remove its file."""
+        path, tables = self._files[number], []
+        if path.exists():
+            with path.open("rb") as file:
+                size = path.stat().st_size
+                while file.tell() < size:
+                    tables.append(pa.ipc.open_stream(file).read_all())
+            path.unlink()
+        return tables
+
+
+def target_slices(counted: pa.Table, hosts: Hosts, slice_links: int) -> Ints:
+    """Return the slice of each host: of about `slice_links` links, and never cutting a domain."""
+    links = np.zeros(len(hosts.domain), np.int64)
+    links[counted.column("id").to_numpy()] = counted.column("links").to_numpy()
+    last_of = np.zeros(len(hosts.domains), np.int64)
+    last_of[hosts.domain] = np.arange(len(hosts.domain))
+    whole = np.maximum.accumulate(last_of[hosts.domain]) == np.arange(len(hosts.domain))
+    return _cut(links, slice_links, whole)
+
+
+def _cut(links: Rows, slice_links: int, may_end: npt.NDArray[np.bool_] | None = None) -> Ints:
+    """Return the slice of each row, where a slice is full after so many links, and ends at the next row that may."""
+    slices = ((np.cumsum(links) - links) // slice_links).astype(np.int32)
+    if may_end is None or not len(slices):
+        return slices
+    starts = np.concatenate(([True], may_end[:-1]))
+    wished = np.where(starts, slices, 0)
+    return np.unique(np.maximum.accumulate(wished), return_inverse=True)[1].astype(np.int32)
+
+
+def _select(connection: duckdb.DuckDBPyConnection, name: str) -> duckdb.DuckDBPyRelation:
+    return connection.sql(text_of("storage.index.sql", name))
