@@ -31,7 +31,7 @@ from tenacity import (
 )
 from xxhash import xxh3_128_digest
 
-from storage import statements
+from storage import ledger, statements
 from storage.directory import DataDirectory, locked, prepare_database, remove_orphans
 from storage.errors import DatabaseBusy, DataCorrupt, DataGone, DiskFault
 from storage.faults import translated
@@ -96,6 +96,7 @@ class CrawlStore:
         self._writer = writer
         self._run = 0
         self._last_batch = 0
+        self._last_segment = 0
         self._unsettled: _Prepared | None = None
         self._commit_turn = asyncio.Lock()
         # Reads take turns with transactions: on one connection they would see rows that may yet be rolled back.
@@ -141,11 +142,13 @@ class CrawlStore:
                 await self._replace(run, now)
                 await self._database.execute(SQL["insert_run"], (run + 1, name, config_json, now))
                 await self._database.execute(SQL["carry_hosts"], {"run": run + 1, "previous": run})
+            await self._database.execute(SQL["sum_run"], (run if goes_on else run + 1,))
         crashed = bool(last) and reason is None
         return RunInfo(run if goes_on else run + 1, incarnation, resumed=goes_on, finished=False, crashed=crashed)
 
     async def _replace(self, run: int, now: float) -> None:
         await self._database.execute(SQL["replace_run"], {"run": run, "reason": REPLACED, "now": now})
+        await self._database.execute(SQL["sum_run"], (run,))
         for name in ("clear_queue", "clear_seen", "clear_robots"):
             await self._database.execute(SQL[name])
 
@@ -156,6 +159,7 @@ class CrawlStore:
     async def _end_run(self, run: int, reason: str, now: float) -> None:
         async with self._transaction():
             await self._database.execute(SQL["end_run"], (reason, now, run))
+            await self._database.execute(SQL["sum_run"], (run,))
 
     async def commit(self, batch: Batch, now: float) -> None:
         """Make a batch visible and durable: its segments first, then one transaction.
@@ -172,6 +176,7 @@ class CrawlStore:
             self._unsettled = await self._prepare(batch)
             await self._settle(self._unsettled, now)
             self._last_batch = self._unsettled.number
+            self._last_segment += len(self._unsettled.files)
             self._unsettled = None
 
     async def _prepare(self, batch: Batch) -> _Prepared:
@@ -210,10 +215,14 @@ class CrawlStore:
         await self._many("set_discovered", [(count, run, host_id) for host_id, count in batch.discovered.items()])
         await self._many("upsert_robots", batch.robots.values(), with_sum)
         await self._many("upsert_counter", [(run, reason, count) for reason, count in batch.counters.items()])
-        await self._many("insert_segment", [_segment_row(file, number, run, now) for file in prepared.files])
+        segments = list(enumerate(prepared.files, self._last_segment + 1))
+        await self._many("insert_segment", [_segment_row(at, file, number, run, now) for at, file in segments])
         if batch.seen:
             chunk = np.array(batch.seen, dtype="<u8").tobytes()
             await self._database.execute(SQL["insert_seen"], (len(batch.seen), chunk, xxh3_128_digest(chunk)))
+        last_seq = max((row.seq for row in batch.added), default=0)
+        await self._database.execute(SQL["end_batch"], (run, last_seq, number, self._last_segment + len(segments)))
+        await self._database.execute(SQL["sum_run"], (run,))
 
     async def _move_queue(self, batch: Batch) -> None:
         gone = set(batch.finished)
@@ -222,8 +231,6 @@ class CrawlStore:
             added = [row for row in added if row[:2] not in gone]
         await self._many("insert_queue", added, with_sum)
         await self._many("delete_queue", batch.finished)
-        if batch.added:
-            await self._database.execute(SQL["raise_seq"], (max(row.seq for row in batch.added), self._run))
 
     async def refill(self, host_id: int, after_seq: int, limit: int) -> list[QueueRow]:
         """Return up to `limit` queued URLs of a host that come after `after_seq`, in order of seq.
@@ -321,6 +328,7 @@ class CrawlStore:
         with translated(self.directory.segments):
             self.orphans = await asyncio.to_thread(remove_orphans, self.directory, listed)
         self._last_batch = int((await self._read("last_batch"))[0][0])
+        self._last_segment = int((await self._read("last_segment"))[0][0])
 
     async def _close(self) -> None:
         """Finish what was begun, empty the write-ahead log into the database, and close."""
@@ -403,6 +411,7 @@ async def _connect(directory: DataDirectory) -> aiosqlite.Connection:
     with translated(directory.database):
         database = await aiosqlite.connect(directory.database, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
+            await database.create_function(*ledger.FUNCTION, ledger.sum_of, deterministic=True)
             await database.executescript(statements.text_of("storage.sql", "connect"))
         except BaseException:
             await database.close()  # its thread would keep the process alive
@@ -415,6 +424,6 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _segment_row(file: SegmentFile, batch: int, run: int, now: float) -> Row:
+def _segment_row(number: int, file: SegmentFile, batch: int, run: int, now: float) -> Row:
     content = (file.min_fetch, file.max_fetch, file.checksum, file.repaired)
-    return (batch, run, file.kind, file.path, file.rows, file.size_bytes, *content, now)
+    return (number, batch, run, file.kind, file.path, file.rows, file.size_bytes, *content, now)

@@ -13,3 +13,6 @@ SELECT value FROM meta WHERE key = 'schema_version';
 -- name: describe
 INSERT INTO meta (key, value)
 VALUES ('schema_version', ?), ('created_at', CAST(strftime('%s', 'now') AS REAL)), ('incarnation', 0);
+
+-- name: sum_meta
+UPDATE meta SET row_sum = row_sum(key, value);
