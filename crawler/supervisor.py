@@ -127,8 +127,8 @@ class Crawl:
         budget = Budget(
             settings.scope.max_pages_per_host, settings.scope.max_pages_per_domain, settings.scope.max_pages_per_part
         )
-        seen = Seen(await store.load_seen())
-        known = len(seen)
+        fingerprints = await store.load_seen()
+        seen, known = Seen(fingerprints), len(fingerprints)
         admission = Admission(scope, seen, budget, frontier, settings.scope.nofollow == "skip")
         discovered = await _restore(frontier, budget, store, crashed=run.crashed)
         if discovered != known:

@@ -8,7 +8,7 @@ SELECT count(*) FROM sqlite_schema;
 SELECT sql FROM sqlite_schema WHERE type = 'table' ORDER BY name;
 
 -- name: schema_version
-SELECT value FROM meta WHERE key = 'schema_version';
+SELECT coalesce(CAST(value AS INTEGER), 0) FROM meta WHERE key = 'schema_version';
 
 -- name: describe
 INSERT INTO meta (key, value)
