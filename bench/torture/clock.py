@@ -35,8 +35,13 @@ SLACK_S: Final = 0.75
 """Beside the delay: the answer of the server, and a machine that has other things to do."""
 HALT_S: Final = 60.0
 TIMEOUT_S: Final = 2.0
-"""Shorter than any halt, so that a halt which counts as waiting is seen."""
+"""Shorter than any halt, so that a halt which counts as waiting is seen; a long one leaves room for a busy machine."""
+RETRY_WAIT_S: Final = 1.0
+"""A request that fails fails the figure, not the patience of who waits for it."""
+CRAWL_S: Final = 60.0
+"""Within which a crawl that takes ten seconds has to make its first commit, and to end."""
 SPEC: Final = WebSpec(hosts=20, pages_per_host=24, profile=4, faults=NO_FAULTS, latency_s=0.05, latency_spread=0.5)
+FETCH: Final = {"concurrency": 64, "retry_wait": RETRY_WAIT_S}
 JUMPS: Final = ((1.5, 3600.0), (3.0, -86_400.0))
 """Seconds after its start at which the wall clock is set, and by how much it is wrong from then on."""
 
@@ -57,15 +62,15 @@ async def halted(folder: Path, scale: float) -> list[Figure]:
     log, data = folder / "halted.log", folder / "halted"
     async with serve(spec, log=log) as web:
         politeness = {"delay": DELAY_S, "connections_per_host": 1}
-        timeouts = {"connect_timeout": TIMEOUT_S, "read_timeout": TIMEOUT_S, "total_timeout": TIMEOUT_S}
-        write_config(folder, web, data, politeness=politeness, fetch=timeouts | {"concurrency": 64})
+        fetch = dict.fromkeys(("connect_timeout", "read_timeout", "total_timeout"), max(TIMEOUT_S, halt_s / 6))
+        write_config(folder, web, data, politeness=politeness, fetch=fetch | FETCH)
         async with started(folder, "crawl", "--quiet", CONFIG) as process:
-            await until(lambda: process.returncode is not None or any(data.rglob("*.parquet")))
+            await until(lambda: process.returncode is not None or any(data.rglob("*.parquet")), CRAWL_S)
             process.send_signal(signal.SIGSTOP)
             await asyncio.sleep(halt_s)
             process.send_signal(signal.SIGCONT)
             gone_on_at = time.monotonic()
-            ended = await end_of(process)
+            ended = await end_of(process, CRAWL_S)
     served, counters = sorted(read_log(log)), dict(read_status(data).counters)
     before = [row for row in served if row.started_s < gone_on_at - halt_s]
     assert 0 < len(before) < len(served), "not halted in its midst"
@@ -85,17 +90,16 @@ async def set_clock(folder: Path) -> list[Figure]:
     """Set the wall clock of a crawl twice while it runs, and once more between two starts."""
     log, data = folder / "set.log", folder / "set"
     async with serve(replace(SPEC, seed=8), log=log) as web:
-        write_config(
-            folder, web, data, politeness={"delay": DELAY_S, "connections_per_host": 1}, fetch={"concurrency": 64}
-        )
+        write_config(folder, web, data, politeness={"delay": DELAY_S, "connections_per_host": 1}, fetch=FETCH)
         async with started(folder, "victim", "0", "crawl", "--quiet", CONFIG, module="bench.torture.clock") as process:
-            await asyncio.sleep(JUMPS[-1][0] + 1.0)
+            await until(lambda: process.returncode is not None or any(data.rglob("*.parquet")), CRAWL_S)
+            await asyncio.sleep(JUMPS[-1][0])
             process.terminate()
-            first = await end_of(process)
+            first = await end_of(process, CRAWL_S)
         again_at = time.monotonic()
         skew = str(-30 * 86_400.0)
         async with started(folder, "victim", skew, "crawl", "--quiet", CONFIG, module="bench.torture.clock") as process:
-            last = await end_of(process)
+            last = await end_of(process, CRAWL_S)
     served = sorted(read_log(log))
     assert any(row.started_s > again_at for row in served), "nothing was left for the second start"
     what = "wall clock set forward and back"
