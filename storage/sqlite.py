@@ -265,9 +265,10 @@ class CrawlStore:
         """
         after, in_queue = -1, 0
         while rows := await self._read("known_hosts", self._run, after, limit):
-            for _, host, discovered, queued, _, ended in rows:
+            for _, host, discovered, queued, delay_s, ended in rows:
                 in_queue += queued
-                if discovered != queued + ended:
+                whole = isinstance(host, str) and isinstance(delay_s, float) and isinstance(ended, int)
+                if not whole or discovered != queued + ended:  # the rest of a host is held against its sum when read
                     raise DataCorrupt(self.directory.database, f"the states of the URLs of {host} do not add up")
             yield [row[:5] for row in rows]
             after = rows[-1][0]
