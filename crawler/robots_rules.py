@@ -40,6 +40,7 @@ a path into."""
 _PLAIN: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!&'()+,;=:@/?#[]"
 _UNRESERVED: Final = _PLAIN[: _PLAIN.index("~") + 1]
 _ODD_IN_PATH = re.compile(f"[^{re.escape(_PLAIN)}]")
+_ODD_BUT_PERCENT = re.compile(f"[^{re.escape(_PLAIN)}%]")
 _ODD_IN_RULES = re.compile(f"[^{re.escape(_PLAIN)}*\n]")
 _PATH_OCTETS: Final = [chr(octet) if chr(octet) in _PLAIN + "%" else f"%{octet:02X}" for octet in range(256)]
 _RULE_OCTETS: Final = [chr(octet) if chr(octet) in "*\n" else text for octet, text in enumerate(_PATH_OCTETS)]
@@ -167,9 +168,17 @@ class _Index:
     def of(cls, ranked: Iterable[_Wildcard]) -> _Index:
         """Arrange the rules of one head."""
         by_piece: dict[int, list[_Wildcard]] = {}
-        pieces = _telling_pieces([_longest(middles, tail) for _, _, middles, tail in ranked])
+        pieces = _telling_pieces(
+            [
+                middles[0] if len(middles) == 1 and not tail else _longest(middles, tail)
+                for _, _, middles, tail in ranked
+            ]
+        )
         for wildcard, piece in zip(ranked, _numbers(pieces), strict=True):
-            by_piece.setdefault(piece, []).append(wildcard)
+            if piece in by_piece:  # 3 ms less than setdefault() for 40,000 rules
+                by_piece[piece].append(wildcard)
+            else:
+                by_piece[piece] = [wildcard]
         return cls(by_piece, _sizes(pieces))
 
     def first_match(self, look_up: _LookUp, head_chars: int, best: int) -> int:
@@ -183,19 +192,24 @@ class _Index:
 _RANK = itemgetter(0)
 
 
-def _longest(middles: tuple[str, ...], tail: str) -> str:
-    if not middles:
-        return tail
-    return max((*middles, tail), key=len) if tail or len(middles) > 1 else middles[0]
+def _longest(middles: Iterable[str], tail: str) -> str:
+    longest, chars = tail, len(tail)
+    for middle in middles:
+        if len(middle) > chars:
+            longest, chars = middle, len(middle)
+    return longest
 
 
-def _telling_pieces(literals: Iterable[str]) -> list[str]:
+def _telling_pieces(literals: Sequence[str]) -> list[str]:
     """Return a piece of each literal: their starts, or their ends where these tell more of them apart."""
-    starts = [literal[: _piece_size(literal)] for literal in literals]
+    sizes = [
+        LONG_PIECE if len(text) >= LONG_PIECE else SHORT_PIECE if len(text) >= SHORT_PIECE else 1 for text in literals
+    ]
+    starts = [literal[:size] for literal, size in zip(literals, sizes, strict=True)]
     different = len(set(starts))
     if different * 2 > len(starts):
         return starts
-    ends = [literal[-_piece_size(literal) :] for literal in literals]
+    ends = [literal[-size:] for literal, size in zip(literals, sizes, strict=True)]
     return ends if len(set(ends)) > different else starts
 
 
@@ -277,8 +291,7 @@ def compile_rules(allows: Mapping[str, bool], crawl_delay_s: float | None, sitem
         if literal[-1:] == "*":
             anchored, stem = False, literal.rstrip("*")
         if "*" in stem:
-            head, _, rest = stem.partition("*")
-            wildcard = _wildcard(rank, len(head), rest, anchored)
+            head, wildcard = _wildcard(rank, stem, anchored)
             if head in heads:
                 heads[head].append(wildcard)
             else:
@@ -305,18 +318,19 @@ def _literals(patterns: Iterable[str]) -> list[str]:
     return text.split("\n")
 
 
-def _wildcard(rank: int, head_chars: int, rest: str, anchored: bool) -> _Wildcard:
-    if "*" not in rest:
-        chars = head_chars + len(rest)
-        return (rank, chars, (), rest) if anchored else (rank, chars, (rest,), "")
+def _wildcard(rank: int, stem: str, anchored: bool) -> tuple[str, _Wildcard]:
+    """Return the head of a rule and what follows it."""
+    head, _, rest = stem.partition("*")
+    if not anchored and "*" not in rest:  # most of them: 0.2 us less
+        return head, (rank, len(stem) - 1, (rest,), "")
     literals = rest.split("*")
-    chars = head_chars + len(rest) - len(literals) + 1
+    chars = len(stem) - len(literals)
     tail = literals.pop() if anchored else ""
-    return rank, chars, tuple(filter(None, literals) if "" in literals else literals), tail
+    return head, (rank, chars, tuple(filter(None, literals) if "" in literals else literals), tail)
 
 
 def _sizes(keys: Iterable[str]) -> tuple[int, ...]:
-    return tuple(sorted({len(key) for key in keys}))
+    return tuple(sorted(set(map(len, keys))))
 
 
 # Percent-encoding, RFC 9309 section 2.2.2: both sides are brought to one form, then compared octet by octet.
@@ -333,7 +347,7 @@ def _canonical(text: str, octets: Sequence[str]) -> str:
     if rest:
         pieces = [_ENCODED.get(piece[:2], f"%25{piece[:2]}") + piece[2:] for piece in rest]
         text = first + "".join(pieces)
-    return text.translate(octets)
+    return text if _ODD_BUT_PERCENT.search(text) is None else text.translate(octets)  # 0.15 ms for 2 KiB
 
 
 def _meaning(digits: str) -> str:

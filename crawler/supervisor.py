@@ -41,6 +41,7 @@ from crawler.share import Share
 from crawler.stats import Snapshot, Stats
 from crawler.url import fingerprint, host_of, normalise
 from crawler.worker import Worker
+from storage.errors import DataCorrupt
 from storage.records import Kind
 from storage.runs import EXHAUSTED, EXTENDED
 from storage.sharing import SharedStore
@@ -144,11 +145,15 @@ class Crawl:
         budget = Budget(
             settings.scope.max_pages_per_host, settings.scope.max_pages_per_domain, settings.scope.max_pages_per_part
         )
-        seen = Seen(await store.load_seen())
-        admission = Admission(scope, seen, budget, frontier, settings.scope.nofollow == "skip")
+        seen = await store.load_seen()
+        known = len(seen)
+        admission = Admission(scope, Seen(seen), budget, frontier, settings.scope.nofollow == "skip")
+        del seen  # 8 bytes a URL that nobody needs any more
         recorder = Recorder(store, settings.storage, stats, frontier)
         admission.share = recorder.share = share
-        await _restore(frontier, budget, store, crashed=run.crashed)
+        discovered = await _restore(frontier, budget, store, crashed=run.crashed)
+        if discovered != known:
+            raise DataCorrupt(store.directory.database, f"{discovered} URLs were discovered, {known} are seen")
         extract = extract_settings(settings)
         sandbox = Sandbox(extract, stats.counters)
         async with sandbox, open_network(settings) as (resolver, fetcher):
@@ -270,9 +275,9 @@ def extract_settings(settings: Settings) -> ExtractSettings:
     )
 
 
-async def _restore(frontier: Frontier, budget: Budget, store: CrawlStore, crashed: bool) -> None:
-    """Give the frontier back what an earlier start left in the store."""
-    now = time.monotonic()
+async def _restore(frontier: Frontier, budget: Budget, store: CrawlStore, crashed: bool) -> int:
+    """Give the frontier back what an earlier start left in the store; return how many URLs were discovered."""
+    now, discovered = time.monotonic(), 0
     if crashed:
         frontier.after_crash(now)
     async for rows in store.known_hosts(HOSTS_A_READ):
@@ -280,7 +285,9 @@ async def _restore(frontier: Frontier, budget: Budget, store: CrawlStore, crashe
         frontier.know(hosts, now)
         for known in hosts:
             budget.restore(known.host, known.discovered)
+            discovered += known.discovered
     give_back_memory()
+    return discovered
 
 
 async def end_run(parts: Parts, reason: str) -> None:

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from storage import statements
+from storage import ledger, statements
 from storage.errors import DatabaseMissing, DataCorrupt, DataDirectoryBusy, ForeignDatabase, SchemaMismatch
 from storage.faults import translated
 from storage.records import SCHEMA_VERSION
@@ -130,8 +130,9 @@ def is_held(directory: DataDirectory) -> bool:
 
 
 def prepare_database(directory: DataDirectory) -> None:
-    """Create the database where it is missing, else check that it is one of this version."""
+    """Create the database where it is missing, else check that it is one of this version and its books are in order."""
     with translated(directory.database), closing(sqlite3.connect(directory.database, isolation_level=None)) as database:
+        ledger.add_row_sum(database)
         if _is_blank(database):
             _refuse_lost_database(directory)
             _create(database)
@@ -139,6 +140,7 @@ def prepare_database(directory: DataDirectory) -> None:
         check_schema(database, directory)
         if _tables_of(database) != _tables():
             raise DataCorrupt(directory.database, "its tables are not those of its version")
+        ledger.check(database, directory.database)
 
 
 def check_schema(database: sqlite3.Connection, directory: DataDirectory) -> None:
@@ -159,6 +161,7 @@ def _create(database: sqlite3.Connection) -> None:
     database.executescript(statements.text_of("storage.sql", "connect"))
     database.executescript(statements.text_of("storage.sql", "schema"))
     database.execute(SQL["describe"], (SCHEMA_VERSION,))
+    database.execute(SQL["sum_meta"])
     database.commit()
 
 

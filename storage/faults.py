@@ -43,8 +43,9 @@ PRIMARY_CODE: Final = 0xFF
 """SQLite's extended codes keep the primary one in their low byte (sqlite.org/rescode.html)."""
 
 
-NOT_TEXT: Final = "Could not decode to UTF-8"
-"""How Python's sqlite3, not SQLite, says that a text is none; such an error has no code."""
+NOT_TEXT: Final = ("Could not decode to UTF-8", "user-defined function raised exception")
+"""How Python's sqlite3, not SQLite, says that a text is none; such an error has no code of its own. The function is
+`row_sum`, which fails on nothing else."""
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def translated(where: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         kind = OF_SQLITE.get(getattr(error, "sqlite_errorcode", -1) & PRIMARY_CODE)
-        if NOT_TEXT in str(error):
+        if str(error).startswith(NOT_TEXT):
             kind = errors.DataCorrupt
         if kind is None:
             raise

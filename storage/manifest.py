@@ -12,9 +12,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from storage import statements
+from storage import ledger, statements
 from storage.directory import DataDirectory, check_schema
-from storage.errors import DataMissing
+from storage.errors import DataCorrupt, DataMissing
 from storage.faults import translated
 from storage.segments import SegmentKind
 
@@ -71,6 +71,7 @@ def connected(data_dir: Path, write: bool = False) -> Iterator[tuple[DataDirecto
         translated(directory.database),
         closing(sqlite3.connect(address, BUSY_TIMEOUT_S, isolation_level=None, uri=True)) as database,
     ):
+        ledger.add_row_sum(database)
         if write:
             database.executescript(statements.text_of("storage.sql", "connect"))
         check_schema(database, directory)
@@ -92,7 +93,11 @@ class Manifest:
             yield cls(directory, database)
 
     def segments(self, kind: SegmentKind, after: int = 0) -> list[Segment]:
-        """Return the segments of a kind with an id above `after`, in order of commit."""
+        """Return the segments of a kind with an id above `after`, in order of commit.
+
+        Raises DataCorrupt when the list is not whole or not as it was written.
+        """
+        ledger.check(self._database, self.directory.database)
         rows = self._database.execute(SQL["segments"], {"kind": kind, "after": after})
         return [Segment._make(row) for row in rows]
 
@@ -107,18 +112,25 @@ class Manifest:
             (number,) = self._database.execute(SQL["insert_generation"], ("", now)).fetchone()
             path = (self.directory.index / f"generation={number:06}").relative_to(self.directory.root).as_posix()
             self._database.execute(SQL["name_generation"], (path, number))
+            self._database.execute(SQL["sum_generation"], (number,))
         return Generation(number, path, now, None, None)
 
     def publish(self, generation: int, last_segment: int, now: float) -> None:
         """Make a built generation, which covers the segments up to `last_segment`, the one that readers use."""
         with self._transaction():
             self._database.execute(SQL["finish_generation"], (now, last_segment, generation))
+            self._database.execute(SQL["sum_generation"], (generation,))
             self._database.execute(SQL["publish"], (generation,))
 
     def current(self) -> Generation | None:
-        """Return the published generation, or None before the first one."""
+        """Return the published generation, None before the first one; DataCorrupt when it is not as it was written."""
         row = self._database.execute(SQL["current"]).fetchone()
-        return Generation._make(row) if row else None
+        if row is None:
+            return None
+        *values, as_written = row
+        if not as_written:
+            raise DataCorrupt(self.directory.database, "which generation is published has changed")
+        return Generation._make(values)
 
     def generations(self) -> list[Generation]:
         """Return all generations that have not been forgotten, also unfinished ones."""

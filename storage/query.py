@@ -7,7 +7,7 @@ Targets come in normal form: no URL is parsed here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -18,17 +18,22 @@ import pyarrow as pa
 from storage.asking import DEFAULT, EVERYTHING, WHOLE, Filters, Mode, Page, Target
 from storage.cursor import Place
 from storage.errors import DataCorrupt, DataMissing, StorageError
-from storage.index import wide
+from storage.index import counting, wide
 from storage.index.build import Limits
+from storage.index.counting import Ranked
 from storage.index.faults import first_line, interruptible, is_damage, is_gone
-from storage.index.inputs import KINDS
-from storage.index.layout import COLUMNS, LINK_TABLES, SOURCES, TABLES, parts
+from storage.index.layout import COLUMNS, LINK_TABLES, ROLL_UPS, SOURCE_NUMBERS, SOURCES, Column, coded, column, parts
+from storage.index.numbers import Ints, Readings
+from storage.index.rollups import Facts
 from storage.index.scan import LinkTable, TargetTable, Wanted
 from storage.manifest import Manifest
 from storage.statements import text_of
 
 CHUNK_ROWS: Final = 50_000
 """Rows of an answer held at a time."""
+
+ANCHORS: Final = ("anchor",)
+"""Texts of links that are counted by."""
 
 TOP: Final = 10
 """Anchors and referring domains in a summary."""
@@ -127,14 +132,16 @@ class Summary(NamedTuple):
 class Index:
     """One generation, open for questions. Not for use by two threads at once."""
 
-    def __init__(self, directory: Path, number: int, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, directory: Path, number: int, connection: duckdb.DuckDBPyConnection, limits: Limits) -> None:
         self.directory = directory
         self.number = number
         self._connection = connection
+        self._most_links = limits.memory_bytes // counting.LINK_BYTES
+        self._readings = Readings.open(directory)
         self._sources = wide.Sources(directory)
         self._targets = TargetTable(directory)
         self._links_of = {table: LinkTable(directory, table, by) for table, by in SORTED_BY.items()}
-        self._counted_sources = wide.Sources(directory, wide.COUNTED)
+        self._source_domains = wide.Sources(directory, ["source_domain"])
 
     @classmethod
     @contextmanager
@@ -162,13 +169,12 @@ class Index:
         with duckdb.connect(config=config) as connection:
             connection.execute(text_of("storage.queries", "connect"))
             with _told(directory):
-                for name in (SOURCES, *(f"{table}/{COLUMNS}" for table in LINK_TABLES)):
+                for name in (SOURCES, SOURCE_NUMBERS, *(f"{table}/{COLUMNS}" for table in LINK_TABLES)):
                     if not (directory / name).is_file():
                         raise IndexDamaged(directory / name, "missing")
-                for table in TABLES:
+                for table in ROLL_UPS:
                     _open_table(connection, directory, table)
-                opened = cls(directory, number, connection)
-            connection.from_arrow(KINDS).create("kinds")
+                opened = cls(directory, number, connection, limits)
             yield opened
 
     def backlinks(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
@@ -197,10 +203,27 @@ class Index:
         if target.mode in (Mode.URL, Mode.HOST):
             values["host"] = target.host_reversed
         if target.mode is Mode.PREFIX:
-            self._find(target, EVERYTHING)
+            return self._summed(target)
         figures = self._table(f"summary_{target.mode.value}", values)
-        top = Page(limit=TOP)
-        return Summary(figures, self.domains(target, page=top).table(), self.anchors(target, page=top).table())
+        if target.mode is Mode.DOMAIN:
+            top = Page(limit=TOP)
+            return Summary(figures, self.domains(target, page=top).table(), self.anchors(target, page=top).table())
+        return self._topped(figures, *self._facts(target, DEFAULT, ANCHORS))
+
+    def _summed(self, target: Target) -> Summary:
+        """Return the summary of URLs that begin alike: no roll-up has it, so their links are counted now."""
+        facts, anchors = self._facts(target, EVERYTHING, ANCHORS)
+        with _told(self.directory):
+            figures = counting.summed(facts, self._readings)
+        name = pa.array([target.name] * figures.num_rows, pa.string())
+        return self._topped(figures.add_column(0, "name", name), facts.only(facts.counts), anchors)
+
+    def _topped(self, figures: pa.Table, facts: Facts, texts: pa.Table) -> Summary:
+        """Return figures with the first domains and anchors of the links counted."""
+        with _told(self.directory):
+            top = [self._ranked(question, facts, texts).read(0, TOP) for question in ("domains", "anchors")]
+        domains, anchors = (table.drop_columns("position") for table in top)
+        return Summary(figures, domains, anchors)
 
     def links_to(self, target: Target) -> int:
         """Return how many links of any kind, scope and state lead to `target`."""
@@ -210,8 +233,9 @@ class Index:
 
     def links_from(self, source: Target) -> int:
         """Return how many links of any kind, scope and state `source` has."""
-        values = self._range("outlinks", source)
-        return int(self._table("links_from", values).column(0)[0].as_py())
+        choice: dict[str, Any] = self._range("outlinks", source) | EVERYTHING.parameters(source.mode)
+        with _told(self.directory):
+            return self._links_of["outlinks"].count(Wanted(**choice))
 
     def _range(self, table: str, about: Target) -> dict[str, Any]:
         """Return the numbers between which the rows about a target, or a source, lie, and the gaps there."""
@@ -252,21 +276,31 @@ class Index:
         """Answer a question that counts the links to a target."""
         start = Place.of(self.number, (question, target.bounds, filters.parameters(target.mode)), page.cursor)
 
+        facts, texts = self._facts(target, filters, ANCHORS if question == "anchors" else ())
+        ranked = self._ranked(question, facts, texts)
+
         def read(after: int, limit: int) -> pa.Table:
-            self._find(target, filters)
-            return self._table(question, {"after": after, "limit": limit})
+            with _told(self.directory):
+                return ranked.read(after, limit)
 
         return Answer(read, start, page.limit)
 
-    def _find(self, target: Target, filters: Filters) -> None:
-        """Make the links to a target the table `found`."""
-        links = self._table("found", self._range("backlinks", target) | filters.parameters(target.mode))
+    def _ranked(self, question: str, facts: Facts, texts: pa.Table) -> Ranked:
+        if question == "anchors":
+            return counting.ranked_anchors(facts, coded(texts.column("anchor")), self._readings)
+        return counting.ranked_domains(facts, self._readings, self._domains_of)
+
+    def _facts(self, target: Target, filters: Filters, texts: Sequence[str]) -> tuple[Facts, pa.Table]:
+        """Return what is counted of the links to a target, and their texts."""
+        choice: dict[str, Any] = self._range("backlinks", target) | filters.parameters(target.mode)
         with _told(self.directory):
-            sources = self._counted_sources.take(links.column("source"))
-            links = wide.with_history(links, sources.column("fetched_at"))
-        for name in ("source_url", "source_host", "source_domain", "source_ip"):
-            links = links.append_column(name, sources.column(name))
-        self._connection.register("found", links)
+            links = self._links_of["backlinks"].every(Wanted(**choice), [*counting.COUNTED, *texts], self._most_links)
+            return counting.facts_of(links, self._readings), links.select(texts)
+
+    def _domains_of(self, sources: Ints) -> Column:
+        """Return the domain of each source."""
+        names = self._source_domains.take(pa.chunked_array([column(sources)])).column(0)
+        return _plain(names).combine_chunks()
 
     def _answer(self, question: str, values: Mapping[str, object], page: Page) -> Answer:
         def read(after: int, limit: int) -> pa.Table:
@@ -296,7 +330,7 @@ def _told(directory: Path) -> Iterator[None]:
     try:
         with interruptible():
             yield
-    except duckdb.OutOfMemoryException as error:
+    except (duckdb.OutOfMemoryException, MemoryError) as error:
         raise AnswerTooLarge(directory) from error
     except (duckdb.Error, RuntimeError, pa.ArrowException, OSError) as error:
         if is_gone(error):
@@ -307,15 +341,8 @@ def _told(directory: Path) -> Iterator[None]:
 
 
 def _open_table(connection: duckdb.DuckDBPyConnection, directory: Path, table: str) -> None:
-    """Make a table of the generation a view, whose rows know their file and their number in it."""
+    """Make a roll-up of the generation a view."""
     files = parts(directory, table)
     if not files:
         raise IndexDamaged(directory / table, "missing")
-    if table in LINK_TABLES:
-        # Parts lack columns that are null throughout. The file of all columns comes last: parts keep their number.
-        names = [str(file) for file in (*files, directory / table / COLUMNS)]
-        rows = connection.read_parquet(names, file_row_number=True, hive_partitioning=False, union_by_name=True)
-        rows.project(text_of("storage.queries", "columns")).create_view(table)
-    else:
-        names = [str(file) for file in files]
-        connection.read_parquet(names, file_row_number=True, hive_partitioning=False).create_view(table)
+    connection.read_parquet([str(file) for file in files], hive_partitioning=False).create_view(table)

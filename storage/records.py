@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from enum import IntEnum, IntFlag
 from typing import Final, NamedTuple
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Version of the data directory: tables, segments and index generations together."""
 
 

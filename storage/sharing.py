@@ -100,7 +100,7 @@ class SharedStore(CrawlStore):
             holder, expires_at, epoch, unclean, first_host_id, step = found[0]
             if holder is not None and expires_at > now:
                 raise LeaseHeld(self.directory.root, f"{holder} for {expires_at - now:.1f} s more")
-            ((incarnation,),) = await self._rows("next_incarnation", source=SQL)
+            incarnation = await self._number("next_incarnation")
             await self._database.execute(SQL["take_lease"], (owner, now + length_s, shards.first))
         unclean = bool(unclean) or holder is not None
         return Lease(shards, owner, epoch + 1, incarnation, first_host_id, step, unclean, length_s)

@@ -29,7 +29,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from storage import statements
+from storage import ledger, statements
 from storage.directory import DataDirectory, locked, prepare_database, remove_orphans
 from storage.errors import DatabaseBusy, DataCorrupt, DataGone, DiskFault
 from storage.faults import translated
@@ -145,11 +145,13 @@ class CrawlStore:
                 await self._replace(run, now)
                 await self._database.execute(SQL["insert_run"], (run + 1, name, config_json, now))
                 await self._database.execute(SQL["carry_hosts"], {"run": run + 1, "previous": run})
+            await self._database.execute(SQL["sum_run"], (run if goes_on else run + 1,))
         crashed = bool(last) and reason is None
         return RunInfo(run if goes_on else run + 1, incarnation, resumed=goes_on, finished=False, crashed=crashed)
 
     async def _replace(self, run: int, now: float) -> None:
         await self._database.execute(SQL["replace_run"], {"run": run, "reason": REPLACED, "now": now})
+        await self._database.execute(SQL["sum_run"], (run,))
         for name in ("clear_queue", "clear_seen", "clear_robots", "clear_offers"):
             await self._database.execute(SQL[name])
 
@@ -160,6 +162,7 @@ class CrawlStore:
     async def _end_run(self, run: int, reason: str, now: float) -> None:
         async with self._transaction():
             await self._database.execute(SQL["end_run"], (reason, now, run))
+            await self._database.execute(SQL["sum_run"], (run,))
 
     async def commit(self, batch: Batch, now: float) -> None:
         """Make a batch visible and durable: its segments first, then one transaction.
@@ -200,6 +203,7 @@ class CrawlStore:
             async with self._transaction():
                 if not await self._number("batch_applied", prepared.number):
                     await self._apply(prepared, now)
+                    await self._keep_books(prepared)
         except sqlite3.IntegrityError as error:  # a bug, unless the database is damaged
             for (damage,) in await self._read("integrity"):
                 if damage != "ok":
@@ -214,9 +218,22 @@ class CrawlStore:
         await self._many("set_discovered", [(count, run, host_id) for host_id, count in batch.discovered.items()])
         await self._many("upsert_robots", batch.robots.values(), with_sum)
         await self._many("add_counter", [(run, reason, count) for reason, count in batch.counters.items()])
-        await self._many("insert_segment", [_segment_row(file, number, run, now) for file in prepared.files])
+        await self._list_segments(prepared, now)
         if batch.seen:
             await self._database.execute(SQL["insert_seen"], Chunk.of(batch.seen, batch.seen_shards))
+
+    async def _list_segments(self, prepared: Prepared, now: float) -> None:
+        """Add segments to the manifest, numbered on from the last one, whoever wrote that."""
+        first = 1 + await self._number("last_segment") if prepared.files else 0
+        files = enumerate(prepared.files, first)
+        rows = [_segment_row(at, file, prepared.number, self._run, now) for at, file in files]
+        await self._many("insert_segment", rows)
+
+    async def _keep_books(self, prepared: Prepared) -> None:
+        """Write down in the run's row how much there is of what the batch added to: the last step of a commit."""
+        last_seq = max((row.seq for row in prepared.batch.added), default=0)
+        await self._database.execute(SQL["end_batch"], (self._run, last_seq, len(prepared.files)))
+        await self._database.execute(SQL["sum_run"], (self._run,))
 
     async def _move_queue(self, batch: Batch) -> None:
         gone = set(batch.finished)
@@ -225,8 +242,6 @@ class CrawlStore:
             added = [row for row in added if row[:2] not in gone]
         await self._many("insert_queue", added, with_sum)
         await self._many("delete_queue", batch.finished)
-        if batch.added:
-            await self._database.execute(SQL["raise_seq"], (max(row.seq for row in batch.added), self._run))
 
     async def refill(self, host_id: int, after_seq: int, limit: int) -> list[QueueRow]:
         """Return up to `limit` queued URLs of a host that come after `after_seq`, in order of seq.
@@ -261,9 +276,10 @@ class CrawlStore:
         """
         after, in_queue = -1, 0
         while rows := await self._read("known_hosts", self._run, *self.lease.shards, after, limit):
-            for _, host, discovered, queued, _, ended in rows:
+            for _, host, discovered, queued, delay_s, ended in rows:
                 in_queue += queued
-                if discovered != queued + ended:
+                whole = isinstance(host, str) and isinstance(delay_s, float) and isinstance(ended, int)
+                if not whole or discovered != queued + ended:  # the rest of a host is held against its sum when read
                     raise DataCorrupt(self.directory.database, f"the states of the URLs of {host} do not add up")
             yield [row[:5] for row in rows]
             after = rows[-1][0]
@@ -407,6 +423,7 @@ async def connect(directory: DataDirectory) -> aiosqlite.Connection:
     with translated(directory.database):
         database = await aiosqlite.connect(directory.database, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
+            await database.create_function(*ledger.FUNCTION, ledger.sum_of, deterministic=True)
             await database.executescript(statements.text_of("storage.sql", "connect"))
         except BaseException:
             await database.close()  # its thread would keep the process alive
@@ -419,6 +436,6 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _segment_row(file: SegmentFile, batch: int, run: int, now: float) -> Row:
+def _segment_row(number: int, file: SegmentFile, batch: int, run: int, now: float) -> Row:
     content = (file.min_fetch, file.max_fetch, file.checksum, file.repaired)
-    return (batch, run, file.kind, file.path, file.rows, file.size_bytes, *content, now)
+    return (number, batch, run, file.kind, file.path, file.rows, file.size_bytes, *content, now)

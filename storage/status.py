@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from storage import statements
+from storage import ledger, statements
 from storage.directory import is_held
 from storage.errors import DataMissing
 from storage.manifest import connected
@@ -59,10 +59,14 @@ class Status:
 
 
 def read_status(data_dir: Path, run: int | None = None) -> Status:
-    """Return the state of a run (the last one by default); DataMissing when there is none."""
+    """Return the state of a run (the last one by default); DataMissing when there is none.
+
+    Raises DataCorrupt when what it would tell is not as it was written.
+    """
     with connected(data_dir) as (directory, database):
         held = is_held(directory)  # looked at first: a crawl that ends meanwhile has left its stop reason
         database.execute(SQL["begin"])  # one snapshot; reading only, it ends with the connection
+        ledger.check(database, directory.database)
         head = database.execute(SQL["run"], (run,)).fetchone()
         if head is None:
             raise DataMissing(data_dir, "no run" if run is None else f"no run {run}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,7 @@ from crawler.crew import Crew, WorkerDies, crawl_of, usable_cores, workers_for
 from crawler.supervisor import Report
 from crawler.url import fingerprint
 from storage.directory import DataDirectory, is_held
+from storage.errors import DataCorrupt
 from storage.status import read_status
 from tests.crawling import Sections, Stored, page, serving, settings_at
 
@@ -205,6 +207,15 @@ async def test_limit_holds_for_all_workers_and_one_goes_on_alone(sea: Sea) -> No
         assert read_status(sea.data).totals.conserved
     assert reasons == ["page limit"] * 2 + ["exhausted"]
     assert_complete(sea)
+
+
+async def test_lost_seen_urls_are_told_by_the_worker_whose_they_are(sea: Sea) -> None:
+    assert (await sea.crawl(2, crawl={"max_pages": 60})).reason == "page limit"
+    with closing(sqlite3.connect(sea.data / "crawl.db")) as database:
+        database.execute("DELETE FROM seen_chunks WHERE id = 2")
+        database.commit()
+    with pytest.raises(DataCorrupt, match=r"\d+ URLs were discovered, \d+ are seen"):
+        await sea.crawl(2)
 
 
 async def test_time_limit_stops_all_workers(sea: Sea) -> None:

@@ -96,10 +96,11 @@ def test_new_directory_gets_a_database_of_this_version_once(directory: DataDirec
     assert meta["created_at"] > 1.7e9
 
 
-def test_other_version_is_refused_naming_both(directory: DataDirectory) -> None:
+@pytest.mark.parametrize(("value", "told"), [("999", 999), ("x'ff'", 0)])
+def test_other_version_is_refused_naming_both(directory: DataDirectory, value: str, told: int) -> None:
     prepare_database(directory)
-    change(directory, "UPDATE meta SET value = 999 WHERE key = 'schema_version'")
-    with pytest.raises(SchemaMismatch, match=f"version is 999, this Linkmill's is {SCHEMA_VERSION}"):
+    change(directory, f"UPDATE meta SET value = {value} WHERE key = 'schema_version'")
+    with pytest.raises(SchemaMismatch, match=f"version is {told}, this Linkmill's is {SCHEMA_VERSION}"):
         prepare_database(directory)
 
 

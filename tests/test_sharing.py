@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -14,11 +16,14 @@ from storage.errors import LeaseHeld
 from storage.leases import Shards
 from storage.manifest import Manifest
 from storage.records import Batch
+from storage.segments import SegmentKind
 from storage.sharing import SQL, SharedStore
 from storage.store import WorkerStore
 from tests.store_contract import *  # noqa: F403  # the contract's tests are run here
 from tests.store_contract import HALVES, LENGTH_S, LOW, Sharing, at, offer
 from tests.store_rows import NOW, fetched
+
+KINDS: Final[tuple[SegmentKind, ...]] = ("pages", "links")
 
 
 @pytest.fixture
@@ -46,6 +51,16 @@ async def test_pages_of_two_workers_lie_in_segments_of_their_own(tmp_path: Path,
         await stores[number % 2].commit(fetched(number, 1), NOW)
     with Manifest.open(tmp_path) as manifest:
         assert len({segment.path for segment in manifest.segments("pages")}) == 4
+
+
+async def test_books_are_in_order_whoever_commits(tmp_path: Path, sharing: Sharing, supervisor: SharedStore) -> None:
+    low, high = [await sharing.worker(shards, str(shards.first)) for shards in HALVES]
+    for number, store in enumerate((low, high, high, supervisor, low)):
+        await store.commit(replace(fetched(number, number % 2), offers=[offer("http://there.example/")]), NOW)
+        with Manifest.open(tmp_path) as manifest:
+            listed = [segment.id for kind in KINDS for segment in manifest.segments(kind)]
+        assert sorted(listed) == list(range(1, len(listed) + 1))
+    assert (await sharing.counters())["offers.repeated"] == 4
 
 
 async def test_hosts_are_numbered_above_those_of_earlier_divisions(sharing: Sharing, supervisor: SharedStore) -> None:

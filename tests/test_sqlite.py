@@ -96,7 +96,7 @@ async def test_url_found_and_finished_in_one_batch_is_never_queued(store: CrawlS
     before = store._database.total_changes
     await store.commit(Batch(added=[queued(1, 2), queued(1, 3)], finished=[(1, 1), (1, 2)]), NOW)
     changed = store._database.total_changes - before
-    assert changed == len(["batch", "insert 3", "delete 1", "last seq"])
+    assert changed == len(["batch", "insert 3", "delete 1", "run", "its sum"])
     assert await store.refill(1, 0, 10) == [queued(1, 3)]
     assert await store.max_seq() == 3
 

@@ -24,6 +24,7 @@ from storage.errors import (
     DiskFault,
     DiskFull,
 )
+from storage.leases import ALL
 from storage.manifest import Manifest
 from storage.records import Batch
 from storage.runs import Totals
@@ -299,6 +300,20 @@ async def test_changed_row_is_damage(tmp_path: Path, store: CrawlStore, change: 
         database.commit()
     with pytest.raises(DataCorrupt, match=r"crawl\.db: Stored data is damaged"):
         await read(store)
+
+
+@pytest.mark.parametrize("column", ["host", "discovered", "delay_s", "done"])
+async def test_host_whose_number_has_become_nothing_is_damage(tmp_path: Path, store: CrawlStore, column: str) -> None:
+    await store.commit(Batch(hosts={1: host(1)}), NOW)
+    rows = [tuple(row) for row in await store._read("known_hosts", 1, *ALL, -1, 9)]
+    at = {"host": 1, "discovered": 2, "delay_s": 4, "done": 5}[column]
+
+    async def changed(*_: object) -> list[tuple[object, ...]]:
+        return [(*row[:at], None, *row[at + 1 :]) for row in rows]
+
+    store._read = changed  # type: ignore[assignment]
+    with pytest.raises(DataCorrupt, match="do not add up"):
+        await anext(aiter(store.known_hosts(9)))
 
 
 async def test_check_names_lost_segments_and_unknown_hosts(tmp_path: Path, store: CrawlStore) -> None:

@@ -12,7 +12,7 @@ from storage import statements
 def test_statements_are_found_by_name() -> None:
     found = statements.load("storage.sql", "directory")
     assert found["tables"] == "SELECT count(*) FROM sqlite_schema;"
-    assert set(found) == {"application_id", "tables", "table_definitions", "schema_version", "describe"}
+    assert set(found) == {"application_id", "tables", "table_definitions", "schema_version", "describe", "sum_meta"}
 
 
 def test_name_used_twice_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ from bench.vweb.process import ROOT, Running
 
 CONFIG: Final = "crawl.toml"
 LONGEST_S: Final = 180.0
+KILLED_S: Final = 10.0
+"""For the last output of a command that was killed."""
 
 Section = Mapping[str, object]
 
@@ -72,12 +74,23 @@ async def started(folder: Path, *arguments: str, module: str = "crawler") -> Asy
     finally:
         if process.returncode is None:
             process.kill()
-        await process.communicate()
+        async with _at_most(KILLED_S, "end after SIGKILL"):
+            await process.communicate()
 
 
-async def end_of(process: asyncio.subprocess.Process) -> Ended:
-    """Wait for the end of a command."""
-    async with asyncio.timeout(LONGEST_S):
+@asynccontextmanager
+async def _at_most(seconds: float, what: str) -> AsyncIterator[None]:
+    """Run the body; TimeoutError, which says what did not come about, when it takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise TimeoutError(f"no {what} within {seconds:.0f} s") from error
+
+
+async def end_of(process: asyncio.subprocess.Process, longest_s: float = LONGEST_S) -> Ended:
+    """Wait for the end of a command; TimeoutError when it does not come."""
+    async with _at_most(longest_s, f"end of process {process.pid}"):
         _, errors = await process.communicate()
     assert process.returncode is not None
     return Ended(process.returncode, errors.decode(errors="replace").splitlines())
@@ -94,8 +107,8 @@ async def crawled(folder: Path) -> Ended:
     return await ran(folder, "crawl", "--quiet", CONFIG)
 
 
-async def until(holds: Callable[[], object]) -> None:
-    """Wait until something holds that another process brings about."""
-    async with asyncio.timeout(LONGEST_S):
+async def until(holds: Callable[[], object], longest_s: float = LONGEST_S) -> None:
+    """Wait until something holds that another process brings about; TimeoutError when it does not."""
+    async with _at_most(longest_s, "sign of what was waited for"):
         while not holds():  # noqa: ASYNC110  # nobody here could set an event
             await asyncio.sleep(0.02)

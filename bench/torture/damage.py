@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from bench.torture import commands
 from bench.torture.crash import Kill, start, write_config
 from bench.torture.figures import Figure, table
 from bench.torture.stored import Attempts, Stored, damage, differences
@@ -41,6 +42,10 @@ CUTS: Final = 40
 COPIES: Final = 100
 HALF: Final = 100
 """Pages after which the crawl to be damaged is stopped."""
+HALF_COMMITS: Final = 6
+"""Commits after which it is killed, of about twenty."""
+LINGERING_S: Final = 0.05
+"""Delay of the crawl that is killed, so that it is met under way."""
 COMMAND: Final = "python -m bench.torture.damage"
 
 
@@ -73,18 +78,16 @@ async def crawl(web: Running, data_dir: Path, max_pages: int = 0) -> None:
 
 
 async def stopped_halfway(web: Running, data_dir: Path) -> None:
-    """Make a data directory of half a crawl, with a write-ahead log as only a crash leaves one."""
+    """Make a data directory of a part of a crawl, with a write-ahead log as only a crash leaves one."""
     with tempfile.TemporaryDirectory(prefix="linkmill-half-") as name:
-        half = Path(name, "data")
-        crawling = Crawl(settings_for(web, half, HALF), web.seeds)
-        async with asyncio.TaskGroup() as tasks:
-            run = tasks.create_task(crawling.run())
-            while not run.done():
-                snapshot = crawling.snapshot()
-                if snapshot is not None and snapshot.pages >= HALF and (half / "crawl.db-wal").exists():
-                    break
-                await asyncio.sleep(0.005)
-            shutil.copytree(half, data_dir)
+        folder, data = Path(name), Path(name, "data")
+        commands.write_config(folder, web, data, politeness={"delay": LINGERING_S}, storage={"commit_interval": "50ms"})
+        async with commands.started(folder, "crawl", "--quiet", commands.CONFIG) as process:
+            await commands.until(lambda: process.returncode or len(list(data.rglob("pages-*"))) >= HALF_COMMITS)
+            assert process.returncode is None, "it ended too early"
+            with halted(process.pid):
+                shutil.copytree(data, data_dir)
+    assert (data_dir / "crawl.db-wal").stat().st_size, "no log to damage"
 
 
 async def harm(web: Running, data_dir: Path, whole: Attempts, what: str) -> Harmed:

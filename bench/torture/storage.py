@@ -55,6 +55,8 @@ class Scene:
     home: Path
     scale: float
     wrong: list[str] = field(default_factory=list)
+    timeouts: int = 0
+    """Requests that got no answer in time and another try."""
 
     @property
     def data(self) -> Path:
@@ -79,6 +81,7 @@ class Scene:
     def expect_stored(self) -> None:
         """Expect what an undisturbed crawl stores."""
         stored = Stored(self.data)
+        self.timeouts += stored.timeouts
         self.wrong += [*stored.faults()[:3], *differences(self.whole, stored.attempts())[:3]]
 
 
@@ -366,6 +369,7 @@ async def torture(scale: float, scenes: Iterable[Act]) -> list[Figure]:
                 value = await play(scene)
                 for line in scene.wrong:
                     print(f"{title}: {line}", file=sys.stderr)
+                value += f", {scene.timeouts} time-outs" if scene.timeouts else ""
                 figures.append(Figure(title, value, bound, not scene.wrong, COMMAND))
     return figures
 

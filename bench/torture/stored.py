@@ -1,6 +1,7 @@
 """What a crawl stored, in a form in which two crawls of the same web can be compared, and whether it hangs together.
 
-Rule: every column counts, except those that the order or the speed of a crawl decides (`LOOSE`).
+Rule: every column counts, except those that the order or the speed of a crawl decides (`LOOSE`); and every attempt,
+except a time-out that was made up for: it says that the machine stood still, and is counted apart.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from storage.manifest import Manifest
-from storage.records import PAGE_COLUMNS, LinkRow, PageRow
+from storage.records import PAGE_COLUMNS, Failure, LinkRow, PageRow
 from storage.segments import is_intact, read_links, read_pages
 from storage.status import read_status
 
@@ -20,8 +21,14 @@ LOOSE: Final = frozenset({"run", "fetch", "fetched_at", "fetch_ms", "queue_ms", 
 """Moments and numbers of a fetch, and which of several links revealed the URL: the first one to be crawled."""
 COMPARED: Final = tuple(name for name in PAGE_COLUMNS if name not in LOOSE)
 
-Attempts = dict[str, list[tuple[tuple[object, ...], list[LinkRow]]]]
-"""URL to its attempts in order, each the compared columns of the page and its links in order."""
+FAILURE: Final = COMPARED.index("failure")
+STATUS: Final = COMPARED.index("status")
+
+Attempt = tuple[tuple[Any, ...], list[LinkRow]]
+"""The compared columns of a page, and its links in order."""
+
+Attempts = dict[str, list[Attempt]]
+"""URL to its attempts in order."""
 
 
 class Stored:
@@ -48,7 +55,12 @@ class Stored:
             columns = tuple(getattr(page, name) for name in COMPARED)
             links = sorted(self.links.get(page.fetch, []), key=lambda link: link.ordinal)
             found.setdefault(page.url, []).append((columns, links))
-        return found
+        return {url: [*filter(_tells, attempts[:-1]), attempts[-1]] for url, attempts in found.items()}
+
+    @property
+    def timeouts(self) -> int:
+        """How many attempts ran out of time: none where the machine keeps up."""
+        return sum(page.failure == Failure.TIMEOUT for page in self.pages)
 
     def faults(self) -> list[str]:
         """Return one line for each thing that cannot be in a crawl that ended."""
@@ -68,9 +80,27 @@ class Stored:
         return any(link.target == url for link in self.links.get(fetch, ()))
 
 
+def _tells(attempt: Attempt) -> bool:
+    failure: int | None = attempt[0][FAILURE]
+    return failure != Failure.TIMEOUT
+
+
 def differences(one: Attempts, other: Attempts) -> list[str]:
     """Return one line for each URL whose attempts differ."""
-    return [url for url in sorted({*one, *other}) if one.get(url) != other.get(url)]
+    return [
+        f"{url}: {_endings(one.get(url, []))}, then {_endings(other.get(url, []))}"
+        for url in sorted({*one, *other})
+        if one.get(url) != other.get(url)
+    ]
+
+
+def _endings(attempts: list[Attempt]) -> str:
+    """Return how attempts ended, for people: `TIMEOUT, 200 with 7 links`."""
+    ends = [
+        Failure(columns[FAILURE] or 0).name if columns[FAILURE] else f"{columns[STATUS]} with {len(links)} links"
+        for columns, links in attempts
+    ]
+    return ", ".join(ends) or "nothing"
 
 
 def damage(data_dir: Path, scratch: Path) -> list[str]:

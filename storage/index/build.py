@@ -106,7 +106,7 @@ def write_generation(segments: Segments, scratch: Path, out: Path, name_hosts: N
         world = World(hosts, Sources.of(connection.table("sources").order("number").to_arrow_reader(), out))
         pages = _write_pages(connection, out, limits)
         writer = LinkWriter(connection, (scratch, out), world, limits.tell)
-        rows = writer.write(segments.links, max(limits.memory_bytes // SORTED_LINK_BYTES, 1))
+        rows = writer.write(segments.links, max(limits.memory_bytes // SORTED_LINK_BYTES, 1), limits.memory_bytes)
     return Counts(rows["backlinks"], pages, rows["targets"], rows["hosts"], rows["domains"])
 
 

@@ -32,6 +32,9 @@ TABLES: Final = (*LINK_TABLES, *ROLL_UPS)
 SOURCES: Final = "sources.arrow"
 """One row per reading of a page that is the evidence of links. An Arrow file, for a look-up wants single rows of it."""
 
+SOURCE_NUMBERS: Final = "source_numbers.arrow"
+"""What links are counted by of each source: 24 bytes a source, mapped into memory, so not compressed."""
+
 SOURCE_ROWS: Final = 128
 """Rows of a batch of `sources`: a look-up of one row unpacks so many (bench/index.py)."""
 
@@ -57,7 +60,7 @@ TRAITS: Final = {
     "rel": (17, 16),
 }
 """First bit and bits of what is packed into one number: eight columns in one are sorted, written and read in an
-eighth of the time, 0.2 us a link. `queries/columns.sql` unpacks them."""
+eighth of the time, 0.2 us a link."""
 
 EVIDENCE: Final = {
     "traits": pa.int64(),

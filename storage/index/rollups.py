@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from storage.index.layout import MOMENT, Column, Texts, coded, column, compact, texts, unpacked
-from storage.index.numbers import Bools, Ints, Moments
+from storage.index.layout import MOMENT, Column, Rows, Texts, coded, column, compact, texts, unpacked
+from storage.index.numbers import Bools, Ints, Moments, Readings
 from storage.index.policy import EMBED, HYPERLINK, INDIRECT, REFERENCE, RESOURCE, ROLES
 from storage.index.turning import EXTERNAL, SAME_HOST, Turned, World, seen
 from storage.records import Kind
@@ -68,7 +68,7 @@ class Facts:
             found.scope,
             found.nofollow,
             ROLE_OF[unpacked(links.column("traits").to_numpy(), "kind")],
-            _states(links),
+            states_of(links),
             *seen(links, world.sources),
         )
 
@@ -78,10 +78,10 @@ class Facts:
         counts: Bools = (self.state == LIVE) & (self.role == 0)
         return counts
 
-    def only(self, chosen: Bools) -> Facts:
-        """Return some of the facts."""
-        rows = np.flatnonzero(chosen)
-        if len(rows) == len(chosen):
+    def only(self, chosen: Bools | Rows) -> Facts:
+        """Return some of the facts, by a choice or by their numbers in order."""
+        rows = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+        if len(rows) == len(self.source):
             return self
         names = [name for name in self.__dataclass_fields__ if name != "last_seen"]
         taken = {name: getattr(self, name)[rows] for name in names}
@@ -89,12 +89,15 @@ class Facts:
         return Facts(**taken, last_seen=taken["first_seen"] if same else self.last_seen[rows])
 
 
-def _states(links: pa.Table) -> Codes:
+def states_of(links: pa.Table) -> Codes:
     """Return the state of each link; a null is live: its page was visited once."""
     if "state" not in links.column_names:
         return np.zeros(links.num_rows, np.uint8)
     states = coded(links.column("state"))
-    number = np.array([STATES.index(name) for name in states.dictionary.to_pylist()] or [LIVE], np.uint8)
+    names = states.dictionary.to_pylist()
+    if not set(names) <= set(STATES):
+        raise pa.ArrowInvalid("a link has a state that does not exist")
+    number = np.array([STATES.index(name) for name in names] or [LIVE], np.uint8)
     known = number[states.indices.fill_null(0).to_numpy()]
     return np.where(states.is_null().to_numpy(zero_copy_only=False), np.uint8(LIVE), known)
 
@@ -134,7 +137,7 @@ def _moments(found: Moments, empty: Bools) -> Column:
 
 
 def figures(
-    outside: Facts, group: Ints, groups: int, world: World, ordered: bool = False
+    outside: Facts, group: Ints, groups: int, sources: Readings, ordered: bool = False
 ) -> dict[str, Counts | Column]:
     """Return columns of a roll-up of links from outside; `group` numbers what each of them leads to.
 
@@ -142,7 +145,6 @@ def figures(
     """
     counted = outside.counts
     inner, to = outside.only(counted), group if counted.all() else group[counted]
-    sources = world.sources
     ip = sources.ip[inner.source]
     known = ip > 0
     backlinks, nofollow = np.bincount(to, minlength=groups), np.bincount(to[inner.nofollow], minlength=groups)
@@ -175,17 +177,17 @@ def _rolled_up(columns: dict[str, Counts | Column], inside: Counts, links: Count
 
 def targets(facts: Facts, groups: int, world: World) -> dict[str, Column]:
     """Return the counts per target URL. Every page that links to it counts, those of its own host included."""
-    found = figures(facts, facts.target, groups, world, ordered=True)
+    found = figures(facts, facts.target, groups, world.sources, ordered=True)
     return _rolled_up(found, np.zeros(groups, np.int64), np.bincount(facts.target, minlength=groups))
 
 
 def hosts(facts: Facts, first_target: int, world: World) -> pa.Table:
     """Return the roll-up per target host, with the range of its targets; facts are sorted by host."""
-    named, group = _numbered(facts.host, len(world.hosts.domain))
+    named, group = used_numbers(facts.host, len(world.hosts.domain))
     starts = np.searchsorted(group, np.arange(len(named)))
     ends = np.append(starts[1:], len(group)) - 1 if len(named) else starts
     outside = facts.scope != SAME_HOST
-    found = figures(facts.only(outside), group[outside], len(named), world)
+    found = figures(facts.only(outside), group[outside], len(named), world.sources)
     inside = np.bincount(group[facts.counts & ~outside], minlength=len(named))
     of = world.hosts
     return pa.table(
@@ -202,15 +204,15 @@ def hosts(facts: Facts, first_target: int, world: World) -> pa.Table:
 
 def domains(facts: Facts, world: World) -> pa.Table:
     """Return the roll-up per target domain, in the order of their names."""
-    named, group = _numbered(world.hosts.domain[facts.host], len(world.hosts.domains))
+    named, group = used_numbers(world.hosts.domain[facts.host], len(world.hosts.domains))
     outside = facts.scope == EXTERNAL
-    found = figures(facts.only(outside), group[outside], len(named), world)
+    found = figures(facts.only(outside), group[outside], len(named), world.sources)
     inside = np.bincount(group[facts.counts & ~outside], minlength=len(named))
     links = np.bincount(group, minlength=len(named))
     return pa.table({"target_domain": world.hosts.domains.take(column(named)), **_rolled_up(found, inside, links)})
 
 
-def _numbered(things: Ints, most: int) -> tuple[Ints, Ints]:
+def used_numbers(things: Ints, most: int) -> tuple[Ints, Ints]:
     """Return the things in use in their order, and the place of each row's thing among them."""
     used = np.bincount(things, minlength=most) > 0
     return np.flatnonzero(used).astype(np.int32), (np.cumsum(used, dtype=np.int32) - np.int32(1))[things]

@@ -6,7 +6,7 @@ in its range, and the others only where a row is wanted. It ends with the last r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from storage.index.layout import LINKS, TEXT, column, parts, unpacked
 from storage.index.numbers import Bools
+from storage.index.rollups import STATES, states_of
 
 SCOPES: Final = ("same host", "same domain", "external")
 """Names of the trait, by number."""
@@ -113,11 +114,42 @@ class LinkTable:
             if (group.part << PART_BITS) + group.start + group.rows - 1 > after:
                 yield group
 
+    def every(self, wanted: Wanted, columns: Sequence[str], most: int) -> pa.Table:
+        """Return some columns of all links wanted, as they are stored; raises MemoryError for more than so many."""
+        found: list[pa.Table] = []
+        rows = 0
+        for group in self._in_range(wanted, -1):
+            table = self._of_group(group, {self._by, "traits", "state", *columns})
+            chosen = self._chosen(table, wanted)
+            table = table.select([name for name in table.column_names if name in columns])
+            found.append(table if chosen.all() else table.take(column(np.flatnonzero(chosen))))
+            rows += found[-1].num_rows
+            if rows > most:
+                raise MemoryError(f"more than {most} links")
+        empty = LINKS.empty_table().select(columns)
+        return pa.concat_tables([empty, *found], promote_options="default").unify_dictionaries().combine_chunks()
+
+    def count(self, wanted: Wanted) -> int:
+        """Return how many links are wanted."""
+        return sum(
+            int(np.count_nonzero(self._chosen(self._of_group(group, {self._by, "traits", "state"}), wanted)))
+            for group in self._in_range(wanted, -1)
+        )
+
+    def _of_group(self, group: Group, names: Set[str]) -> pa.Table:
+        """Return those of the columns that the group's file has."""
+        file = self._files[group.part]
+        present = [name for name in file.schema_arrow.names if name in names]
+        return file.read_row_group(group.number, present, use_threads=False)
+
     def _rows(self, group: Group, wanted: Wanted, after: int) -> npt.NDArray[np.int64]:
         """Return the wanted rows of a group."""
-        file = self._files[group.part]
-        names = [self._by, "traits", *(["state"] if "state" in file.schema_arrow.names else [])]
-        table = file.read_row_group(group.number, names, use_threads=False)
+        chosen = self._chosen(self._of_group(group, {self._by, "traits", "state"}), wanted)
+        chosen[: max(after + 1 - ((group.part << PART_BITS) + group.start), 0)] = False
+        return np.flatnonzero(chosen)
+
+    def _chosen(self, table: pa.Table, wanted: Wanted) -> Bools:
+        """Tell of each row of a group whether it is wanted."""
         number, traits = table.column(self._by).to_numpy(), table.column("traits").to_numpy()
         chosen: Bools = (number >= wanted.first) & (number <= wanted.last)
         for low, high in wanted.gaps:
@@ -126,13 +158,7 @@ class LinkTable:
         chosen &= np.isin(unpacked(traits, "scope"), [SCOPES.index(name) for name in wanted.scopes])
         if wanted.nofollow is not None:
             chosen &= (unpacked(traits, "nofollow") == 1) == wanted.nofollow
-        if "state" in names:
-            states = table.column("state").cast(pa.string()).to_pylist()
-            chosen &= np.array([(state or "live") in wanted.states for state in states], np.bool_)
-        elif "live" not in wanted.states:
-            chosen[:] = False
-        chosen[: max(after + 1 - ((group.part << PART_BITS) + group.start), 0)] = False
-        return np.flatnonzero(chosen)
+        return chosen & np.isin(states_of(table), [STATES.index(name) for name in wanted.states])
 
     def _read(self, group: Group, rows: npt.NDArray[np.int64]) -> pa.Table:
         table = self._files[group.part].read_row_group(group.number, use_threads=False).take(column(rows))

@@ -33,7 +33,7 @@ from storage.index.layout import (
     unpacked,
     used,
 )
-from storage.index.numbers import Bools, Hosts, Ints, Moments, Sources
+from storage.index.numbers import Bools, Hosts, Ints, Moments, Readings, Sources
 from storage.index.policy import NOFOLLOW_RELS
 
 TARGET: Final = ("target", "target_host")
@@ -46,6 +46,9 @@ TEXTS: Final = [*TARGET, *(name for name, kind in EVIDENCE.items() if kind == TE
 RAW: Final = pa.schema({"source": pa.int32(), "host": pa.int32(), "target": TEXT, **EVIDENCE, **HISTORY})
 
 SAME_HOST, SAME_DOMAIN, EXTERNAL = range(3)
+
+NEVER: Final = int(np.iinfo(np.int64).min)
+"""Before all moments."""
 
 
 class World(NamedTuple):
@@ -179,14 +182,14 @@ def _by_page(page: Ints, ordinal: Ints) -> Rows:
     return key & ((1 << row_bits) - 1)
 
 
-def seen(links: pa.Table, sources: Sources) -> tuple[Moments, Moments]:
-    """Return when each link was seen first, and last alive (0 for never)."""
+def seen(links: pa.Table, sources: Readings) -> tuple[Moments, Moments]:
+    """Return when each link was seen first, and last alive (NEVER if it was not)."""
     moments = sources.fetched_at[links.column("source").to_numpy()]
     if "observations" not in links.column_names:
         return moments, moments
     once = links.column("observations").is_null().to_numpy()
     first, last = (
-        np.where(once, moments, links.column(name).cast(pa.int64()).combine_chunks().fill_null(0).to_numpy())
+        np.where(once, moments, links.column(name).cast(pa.int64()).combine_chunks().fill_null(NEVER).to_numpy())
         for name in ("first_seen", "last_seen_live")
     )
     return first, last

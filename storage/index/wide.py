@@ -19,9 +19,6 @@ from storage.index.layout import MOMENT, SOURCE_ROWS, SOURCES, column, texts
 CACHED_BATCHES: Final = 512
 """Batches of sources kept: 128 rows and about 40 KB each."""
 
-COUNTED: Final = ("source_url", "source_host", "source_domain", "source_ip", "fetched_at")
-"""Columns of sources that are counted by."""
-
 ONCE: Final = {"state": "live", "found_as": "new page", "observations": 1}
 """What is not stored of a link whose page was visited once."""
 

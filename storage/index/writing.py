@@ -1,7 +1,7 @@
 """Writes the tables of links and their roll-ups: slice by slice of target hosts, then of sources.
 
 Rule: a slice fits in memory. Of one slice nothing is laid aside; with more, links wait on disk in files of their slice,
-first raw by target, then turned by source. A domain is never cut, so that its roll-ups are whole.
+first raw by target, then turned by source. The roll-ups of a host or domain that was cut are merged at the end.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Final
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from storage.index import rollups
 from storage.index.layout import (
@@ -34,8 +34,10 @@ from storage.index.layout import (
     used,
     write_columns,
 )
-from storage.index.numbers import Hosts, Ints
+from storage.index.merging import Merging
+from storage.index.numbers import Ints
 from storage.index.rollups import Facts
+from storage.index.slices import MOST_SLICES, Slices, cut
 from storage.index.turning import EXTERNAL, RAW, SAME_HOST, Turned, World, back, numbered, raw_links, turned
 from storage.statements import text_of
 
@@ -69,15 +71,17 @@ class LinkWriter:
         self._rows = dict.fromkeys(("backlinks", "targets", "hosts", "domains"), 0)
         self._laid_aside: Aside | None = None
         """Backlinks that wait to be written as outlinks; None while one slice holds all."""
+        self._source_slices: Ints = np.empty(0, np.int32)
+        self._merging: Merging | None = None
+        """What is cut; None while nothing is."""
 
-    def write(self, files: Sequence[Path], slice_links: int) -> dict[str, int]:
+    def write(self, files: Sequence[Path], slice_links: int, memory_bytes: int) -> dict[str, int]:
         """Write all tables of links; return the rows of some."""
+        self._keep_in_database(memory_bytes // 2)
         for table in LINK_TABLES:
             write_columns(self._out, table)
-        slices = target_slices(
-            _select(self._connection, "target_hosts").to_arrow_table(), self._world.hosts, slice_links
-        )
-        if not slices.any():
+        slices = self._slices(slice_links)
+        if slices.count == 1:
             self._tell("reading links")
             tables = list(self._raw(files))
             self._tell("turning links")
@@ -85,7 +89,12 @@ class LinkWriter:
             return self._rows
         self._tell("laying links aside")
         aside, per_source = self._lay_aside(files, slices)
-        self._laid_aside = Aside(self._scratch / "outlinks", _cut(per_source, slice_links))
+        source_slices = cut(per_source, slice_links)
+        self._laid_aside = Aside(self._scratch / "outlinks", int(source_slices.max(initial=0)) + 1)
+        self._source_slices = source_slices
+        if slices.cut_domains.any():
+            self._merging = Merging(self._scratch, slices, self._world)
+        self._keep_in_database(memory_bytes // 4)
         for number in range(aside.count):
             self._tell(f"turning links, slice {number + 1} of {aside.count}")
             self._write_slice(turned(aside.take(number), self._world, self._rows["targets"]), number)
@@ -94,8 +103,14 @@ class LinkWriter:
             links = joined(self._laid_aside.take(number) or [LINKS.empty_table()])
             self._write_part("outlinks", number, back(links, self._world))
         self._tell("roll-ups")
+        self._keep_in_database(memory_bytes // 2)
         self._sort_pieces()
         return self._rows
+
+    def _keep_in_database(self, memory_bytes: int) -> None:
+        """Share memory between the database and the columns of links."""
+        values = {"memory": f"{memory_bytes // 1024}KiB"}
+        self._connection.execute(text_of("storage.index.sql", "set_memory"), values)
 
     def _raw(self, files: Sequence[Path]) -> Iterator[pa.Table]:
         yield from raw_links(files, self._world)
@@ -105,13 +120,31 @@ class LinkWriter:
                 again = again.set_column(at, field.name, again.column(at).dictionary_encode())
         yield numbered(again, self._world, once=False)
 
-    def _lay_aside(self, files: Sequence[Path], slices: Ints) -> tuple[Aside, Rows]:
+    def _slices(self, slice_links: int) -> Slices:
+        """Return the slices of targets."""
+        counted = _select(self._connection, "target_hosts").to_arrow_table()
+        links = np.zeros(len(self._world.hosts.domain), np.int64)
+        links[counted.column("id").to_numpy()] = counted.column("links").to_numpy()
+        slice_links = max(slice_links, int(links.sum()) // MOST_SLICES)
+        starts: dict[int, list[str]] = {}
+        large = np.flatnonzero(links > slice_links)
+        if len(large):
+            self._connection.register("large_hosts", pa.table({"id": large}))
+            query = self._connection.sql(
+                text_of("storage.index.sql", "target_cuts"), params={"slice_links": slice_links}
+            )
+            for number, url in query.fetchall():
+                starts.setdefault(number, []).append(url)
+            self._connection.unregister("large_hosts")
+        return Slices.of(links, self._world.hosts, {number: urls[1:] for number, urls in starts.items()}, slice_links)
+
+    def _lay_aside(self, files: Sequence[Path], slices: Slices) -> tuple[Aside, Rows]:
         """Lay all raw links aside by the slice of their host; count the links of each source."""
-        aside = Aside(self._scratch / "backlinks", slices)
+        aside = Aside(self._scratch / "backlinks", slices.count)
         per_source = np.zeros(len(self._world.sources.place), np.int64)
         for table in self._raw(files):
             per_source += np.bincount(table.column("source").to_numpy(), minlength=len(per_source))
-            aside.put(table, table.column("host").to_numpy())
+            aside.put(table, slices.of_links(table))
         return aside, per_source
 
     def _write_slice(self, found: Turned, number: int) -> None:
@@ -124,8 +157,10 @@ class LinkWriter:
             self._write_part("outlinks", number, back(found.links, self._world))
             self._tell("roll-ups")
         else:
-            self._laid_aside.put(found.links, found.links.column("source").to_numpy())
+            self._laid_aside.put(found.links, self._source_slices[found.links.column("source").to_numpy()])
         facts = Facts.of(found, self._world)
+        if self._merging is not None:
+            self._merging.add(facts, coded(found.links.column("anchor")))
         self._write_part("targets", number, self._targets(found, facts))
         self._rows["targets"] += len(found.targets)
         for name, rows in self._roll_ups(found, facts).items():
@@ -175,7 +210,7 @@ class LinkWriter:
         return {name: rows.column(name).combine_chunks().cast(kind) for name, kind in KNOWN.items()}
 
     def _write_part(self, table: str, number: int, rows: pa.Table) -> None:
-        unsorted = self._laid_aside is not None and table in SORTED_AT_THE_END
+        unsorted = table in self._sorted_at_the_end()
         if table in LINK_TABLES:
             rows = used(rows)
         with part(self._scratch if unsorted else self._out, table, number, rows.schema) as file:
@@ -183,27 +218,42 @@ class LinkWriter:
 
     def _sort_pieces(self) -> None:
         """Write those roll-ups whose order is not that of the slices."""
-        for table in SORTED_AT_THE_END:
+        if self._merging is not None:
+            self._register_whole(self._merging)
+        for table in self._sorted_at_the_end():
             pieces = [str(file) for file in parts(self._scratch, table)]
             self._connection.read_parquet(pieces).create_view(f"{table}_pieces")
             (self._out / table).mkdir()
             file = self._out / table / "part-00000.parquet"
-            rows = _select(self._connection, f"sorted_{table}")
+            rows = _select(self._connection, f"{'sorted' if self._merging is None else 'merged'}_{table}")
             rows.write_parquet(str(file), compression="zstd", row_group_size=ROLL_UP_ROWS)
+            if table in self._rows:
+                self._rows[table] = pq.read_metadata(file).num_rows
+
+    def _register_whole(self, merging: Merging) -> None:
+        """Give the statements that merge what is distinct over all slices."""
+        self._connection.register("whole_hosts", merging.whole("host"))
+        self._connection.register("whole_domains", merging.whole("domain"))
+        self._connection.register("whole_pairs", merging.pairs())
+        self._connection.read_parquet(merging.said()).create_view("said")
+
+    def _sorted_at_the_end(self) -> Sequence[str]:
+        if self._laid_aside is None:
+            return ()
+        return SORTED_AT_THE_END if self._merging is None else ("hosts", *SORTED_AT_THE_END)
 
 
 class Aside:
     """Links that wait on disk, in a file for each slice."""
 
-    def __init__(self, folder: Path, slices: Ints) -> None:
+    def __init__(self, folder: Path, count: int) -> None:
         folder.mkdir()
-        self.count = int(slices.max(initial=0)) + 1
-        self._slices = slices
+        self.count = count
         self._files = [folder / f"{number:05}.arrow" for number in range(self.count)]
 
     def put(self, table: pa.Table, by: Ints) -> None:
-        """Add links to the slices of what they are sliced by; numpy sorts 16 bits by radix."""
-        slices = self._slices[by].astype(np.uint16)
+        """Add links to their slices; numpy sorts 16 bits by radix."""
+        slices = by.astype(np.uint16)
         table = table.unify_dictionaries().combine_chunks()
         order = np.argsort(slices, kind="stable")
         ends = np.cumsum(np.bincount(slices, minlength=self.count))
@@ -226,26 +276,6 @@ class Aside:
                     tables.append(pa.ipc.open_stream(file).read_all())
             path.unlink()
         return tables
-
-
-def target_slices(counted: pa.Table, hosts: Hosts, slice_links: int) -> Ints:
-    """Return the slice of each host: of about `slice_links` links, and never cutting a domain."""
-    links = np.zeros(len(hosts.domain), np.int64)
-    links[counted.column("id").to_numpy()] = counted.column("links").to_numpy()
-    last_of = np.zeros(len(hosts.domains), np.int64)
-    last_of[hosts.domain] = np.arange(len(hosts.domain))
-    whole = np.maximum.accumulate(last_of[hosts.domain]) == np.arange(len(hosts.domain))
-    return _cut(links, slice_links, whole)
-
-
-def _cut(links: Rows, slice_links: int, may_end: npt.NDArray[np.bool_] | None = None) -> Ints:
-    """Return the slice of each row, where a slice is full after so many links, and ends at the next row that may."""
-    slices = ((np.cumsum(links) - links) // slice_links).astype(np.int32)
-    if may_end is None or not len(slices):
-        return slices
-    starts = np.concatenate(([True], may_end[:-1]))
-    wished = np.where(starts, slices, 0)
-    return np.unique(np.maximum.accumulate(wished), return_inverse=True)[1].astype(np.int32)
 
 
 def _select(connection: duckdb.DuckDBPyConnection, name: str) -> duckdb.DuckDBPyRelation:

@@ -11,7 +11,7 @@ PRAGMA integrity_check;
 SELECT run, stop_reason FROM runs ORDER BY run DESC LIMIT 1;
 
 -- name: next_incarnation
-UPDATE meta SET value = value + 1 WHERE key = 'incarnation' RETURNING value;
+UPDATE meta SET value = value + 1, row_sum = row_sum(key, value + 1) WHERE key = 'incarnation' RETURNING value;
 
 -- name: incarnation
 SELECT value FROM meta WHERE key = 'incarnation';
@@ -29,6 +29,13 @@ WHERE run = :run;
 
 -- name: end_run
 UPDATE runs SET stop_reason = ?, ended_at = ? WHERE run = ?;
+
+-- name: sum_run
+-- After every change of a run.
+UPDATE runs SET row_sum = row_sum(
+    run, name, config, started_at, ended_at, stop_reason, starts, dropped, last_seq, batches, segments, counters
+)
+WHERE run = ?;
 
 -- name: carry_hosts
 -- A fresh run starts its counts at zero but keeps what politeness has learnt of a host.
@@ -62,7 +69,7 @@ SELECT count(*) FROM batches WHERE batch = ?;
 SELECT coalesce(max(batch), 0) FROM batches;
 
 -- name: insert_batch
-INSERT INTO batches (batch, run, committed_at) VALUES (?, ?, ?);
+INSERT INTO batches (batch, run, committed_at, row_sum) VALUES (?1, ?2, ?3, row_sum(?1, ?2, ?3));
 
 -- name: insert_queue
 INSERT INTO queue (host_id, seq, url, depth, via, discovered_from, discovered_at, tries, hops, not_before, row_sum)
@@ -71,8 +78,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: delete_queue
 DELETE FROM queue WHERE host_id = ? AND seq = ?;
 
--- name: raise_seq
-UPDATE runs SET last_seq = max(last_seq, ?) WHERE run = ?;
+-- name: end_batch
+UPDATE runs SET
+    last_seq = max(last_seq, ?2), batches = batches + 1, segments = segments + ?3,
+    counters = (SELECT count(*) FROM counters WHERE run = ?1)
+WHERE run = ?1;
 
 -- name: upsert_host
 INSERT INTO hosts (
@@ -118,14 +128,23 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 INSERT INTO seen_chunks (count, fingerprints, shards, checksum) VALUES (?, ?, ?, ?);
 
 -- name: add_counter
-INSERT INTO counters (run, reason, count) VALUES (?, ?, ?)
-ON CONFLICT (run, reason) DO UPDATE SET count = count + excluded.count;
+-- A count that has changed keeps a sum that tells it.
+INSERT INTO counters (run, reason, count, row_sum) VALUES (?1, ?2, ?3, row_sum(?1, ?2, ?3))
+ON CONFLICT (run, reason) DO UPDATE SET
+    count = count + excluded.count,
+    row_sum = CASE row_sum WHEN row_sum(run, reason, count) THEN row_sum(run, reason, count + excluded.count) ELSE row_sum END;
 
 -- name: insert_segment
 INSERT INTO segments (
-    batch, run, kind, path, rows, size_bytes, min_fetch, max_fetch, checksum, repaired, committed_at
+    id, batch, run, kind, path, rows, size_bytes, min_fetch, max_fetch, checksum, repaired, committed_at, row_sum
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+VALUES (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+);
+
+-- name: last_segment
+-- By the books, not by what is left: a lost row's number is not given again.
+SELECT coalesce(sum(segments), 0) FROM runs;
 
 -- name: segment_files
 SELECT path, size_bytes, checksum FROM segments ORDER BY id;

@@ -17,11 +17,18 @@ UPDATE generations SET path = ? WHERE id = ?;
 -- name: finish_generation
 UPDATE generations SET built_at = ?, last_segment = ? WHERE id = ?;
 
+-- name: sum_generation
+-- After every change of a generation.
+UPDATE generations SET row_sum = row_sum(id, path, started_at, built_at, last_segment) WHERE id = ?;
+
 -- name: publish
-INSERT OR REPLACE INTO published (one, generation) VALUES (1, ?);
+INSERT OR REPLACE INTO published (one, generation, row_sum) VALUES (1, ?1, row_sum(1, ?1));
 
 -- name: current
-SELECT g.id, g.path, g.started_at, g.built_at, g.last_segment
+SELECT
+    g.id, g.path, g.started_at, g.built_at, g.last_segment,
+    p.row_sum IS row_sum(p.one, p.generation)
+        AND g.row_sum IS row_sum(g.id, g.path, g.started_at, g.built_at, g.last_segment)
 FROM published AS p JOIN generations AS g ON g.id = p.generation;
 
 -- name: generations

@@ -6,7 +6,8 @@ PRAGMA application_id = 1280134221;  -- 'LMLM' in ASCII: directory.APPLICATION_I
 
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
-    value ANY NOT NULL
+    value ANY NOT NULL,
+    row_sum INTEGER                    -- as in runs
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE runs (
@@ -17,14 +18,19 @@ CREATE TABLE runs (
     ended_at REAL,
     stop_reason TEXT,
     starts INTEGER NOT NULL DEFAULT 1,
+    dropped INTEGER NOT NULL DEFAULT 0, -- URLs still queued when a fresh run replaced this one
     last_seq INTEGER NOT NULL DEFAULT 0,
-    dropped INTEGER NOT NULL DEFAULT 0 -- URLs still queued when a fresh run replaced this one
+    batches INTEGER NOT NULL DEFAULT 0, -- rows the run has in the table of that name, whichever worker wrote them
+    segments INTEGER NOT NULL DEFAULT 0, -- likewise
+    counters INTEGER NOT NULL DEFAULT 0, -- likewise
+    row_sum INTEGER                    -- storage/rowsum.py, of the columns before it: storage/sql/ledger.sql
 ) STRICT;
 
 CREATE TABLE counters (
     run INTEGER NOT NULL REFERENCES runs (run),
     reason TEXT NOT NULL,
     count INTEGER NOT NULL,
+    row_sum INTEGER NOT NULL,          -- as in runs
     PRIMARY KEY (run, reason)
 ) STRICT, WITHOUT ROWID;
 
@@ -134,12 +140,13 @@ CREATE TABLE robots (
 CREATE TABLE batches (
     batch INTEGER PRIMARY KEY,
     run INTEGER NOT NULL REFERENCES runs (run),
-    committed_at REAL NOT NULL
+    committed_at REAL NOT NULL,
+    row_sum INTEGER NOT NULL           -- as in runs
 ) STRICT;
 
--- The manifest: a file that is not listed here does not exist for any reader. Ids grow in order of commit.
+-- The manifest: a file that is not listed here does not exist for any reader. Ids count from 1 in order of commit.
 CREATE TABLE segments (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     batch INTEGER NOT NULL REFERENCES batches (batch),
     run INTEGER NOT NULL REFERENCES runs (run),
     kind TEXT NOT NULL CHECK (kind IN ('pages', 'links')),
@@ -150,7 +157,8 @@ CREATE TABLE segments (
     max_fetch INTEGER NOT NULL,
     checksum BLOB NOT NULL,            -- xxh3_128 of the file
     repaired INTEGER NOT NULL,         -- texts whose lone surrogates became U+FFFD
-    committed_at REAL NOT NULL
+    committed_at REAL NOT NULL,
+    row_sum INTEGER NOT NULL           -- as in runs
 ) STRICT;
 
 CREATE TABLE generations (
@@ -158,12 +166,14 @@ CREATE TABLE generations (
     path TEXT NOT NULL UNIQUE,         -- relative to the data directory
     started_at REAL NOT NULL,
     built_at REAL,                     -- null until it was published
-    last_segment INTEGER               -- covers the segments up to this id
+    last_segment INTEGER,              -- covers the segments up to this id
+    row_sum INTEGER                    -- as in runs
 ) STRICT;
 
 -- One row at most, so one published generation at most.
 CREATE TABLE published (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    generation INTEGER NOT NULL REFERENCES generations (id)
+    generation INTEGER NOT NULL REFERENCES generations (id),
+    row_sum INTEGER NOT NULL           -- as in runs
 ) STRICT;
 

@@ -24,9 +24,6 @@ UPDATE leases SET owner = NULL, expires_at = 0.0 WHERE first_shard = ? AND owner
 -- name: revoke_lease
 UPDATE leases SET owner = NULL, epoch = epoch + 1, expires_at = 0.0, unclean = 1 WHERE first_shard = ?;
 
--- name: next_incarnation
-UPDATE meta SET value = value + 1 WHERE key = 'incarnation' RETURNING value;
-
 -- name: insert_offer
 -- One that waits already, or is being judged, says the same.
 INSERT OR IGNORE INTO offers (shard, url, host, depth, via, hops, discovered_from, row_sum)

@@ -1,0 +1,25 @@
+-- The domains of all slices, in the order of their names; what is distinct of a domain that was cut is known apart.
+SELECT
+    target_domain,
+    CAST(sum(backlinks) AS BIGINT) AS backlinks,
+    CAST(sum(follow) AS BIGINT) AS follow,
+    CAST(sum(nofollow) AS BIGINT) AS nofollow,
+    coalesce(any_value(w.pages), max(p.pages)) AS pages,
+    coalesce(any_value(w.hosts), max(p.hosts)) AS hosts,
+    coalesce(any_value(w.domains), max(p.domains)) AS domains,
+    coalesce(any_value(w.ips), max(p.ips)) AS ips,
+    CAST(sum(external) AS BIGINT) AS external,
+    CAST(sum(inside) AS BIGINT) AS inside,
+    CAST(sum(indirect) AS BIGINT) AS indirect,
+    CAST(sum(embeds) AS BIGINT) AS embeds,
+    CAST(sum(resources) AS BIGINT) AS resources,
+    CAST(sum(others) AS BIGINT) AS others,
+    CAST(sum(lost) AS BIGINT) AS lost,
+    CAST(sum(unknown) AS BIGINT) AS unknown,
+    CAST(sum(links) AS BIGINT) AS links,
+    min(first_seen) AS first_seen,
+    max(last_seen) AS last_seen
+FROM domains_pieces AS p
+LEFT JOIN whole_domains AS w ON w.name = p.target_domain
+GROUP BY target_domain
+ORDER BY target_domain
