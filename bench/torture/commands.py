@@ -38,9 +38,9 @@ class Ended(NamedTuple):
 
 
 def write_config(folder: Path, web: Running, data_dir: Path, **sections: Section) -> None:
-    """Write a config that crawls all of `web`, unpaused and with many commits; `sections` add to it."""
+    """Write a config that crawls all of `web` in one process, unpaused and with many commits; `sections` add to it."""
     given: dict[str, dict[str, object]] = {
-        "crawl": {"seeds": web.seeds, "data_dir": str(data_dir)},
+        "crawl": {"seeds": web.seeds, "data_dir": str(data_dir), "workers": 1},
         "scope": {"follow": "any", "include": ["*.test/*"]},
         "politeness": {"delay": 0, "delay_per_ip": 0, "connections_per_host": 2, "connections_per_ip": 256},
         "fetch": {"concurrency": 16},
