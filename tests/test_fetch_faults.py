@@ -131,6 +131,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return made
 
 
+def trust(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the library trust a certificate as if SSL_CERT_FILE had named it when it was loaded."""
+    context = ssl.create_default_context(cafile=certificate)
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", context)
+
+
 @pytest.mark.parametrize(
     ("trusted", "host", "failure"),
     [(True, "host.test", None), (True, "other.test", Failure.TLS), (False, "host.test", Failure.TLS)],
@@ -142,7 +148,7 @@ async def test_certificates_are_checked(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
     if trusted:
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+        trust(certificate[0], monkeypatch)
     async with serve(answering(response(body=b"ok")), context) as served, Fetcher(LOOPBACK, "t", QUICK) as fetcher:
         outcome = await fetcher.fetch(served.url(host=host, scheme="https"), served.at)
     if failure is None:
@@ -157,7 +163,7 @@ async def test_tls_goes_through_a_proxys_tunnel(
 ) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    trust(certificate[0], monkeypatch)
     async with (
         serve(answering(response(body=b"ok")), context) as served,
         serve(tunnel(served.at)) as gate,
