@@ -80,7 +80,7 @@ def _cpu_s() -> float:
 def _loading_s() -> float:
     """Return the CPU seconds that a worker process takes before it begins."""
     before_s = _cpu_s()
-    subprocess.run([sys.executable, "-c", "import crawler.worker_process"], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-c", "import os, crawler.worker_process; os._exit(0)"], cwd=ROOT, check=True)
     return _cpu_s() - before_s
 
 
