@@ -53,7 +53,7 @@ def settings_for(
 def crawl_here(settings: Settings) -> dict[str, Any]:
     """Crawl in this process and return what it took."""
     keep_freed_memory()
-    loading_s = settings.crawl.workers * _loading_s() if settings.crawl.workers > 1 else 0.0
+    loading_s = _loading_s(settings.crawl.workers) if settings.crawl.workers > 1 else 0.0
     cpu_s, wall_s = _cpu_s() + loading_s, time.perf_counter()
     with collecting_seldom():
         report = uvloop.run(crawl_of(settings, resolve_seeds(settings.crawl.seeds)).run())
@@ -77,10 +77,12 @@ def _cpu_s() -> float:
     return time.process_time() + of_children.ru_utime + of_children.ru_stime
 
 
-def _loading_s() -> float:
-    """Return the CPU seconds that a worker process takes before it begins."""
+def _loading_s(workers: int) -> float:
+    """Return the CPU seconds that so many worker processes take before they begin, all at once as they do."""
     before_s = _cpu_s()
-    subprocess.run([sys.executable, "-c", "import os, crawler.worker_process; os._exit(0)"], cwd=ROOT, check=True)
+    command = [sys.executable, "-c", "import os, crawler.worker_process; os._exit(0)"]
+    for process in [subprocess.Popen(command, cwd=ROOT) for _ in range(workers)]:
+        process.wait()
     return _cpu_s() - before_s
 
 

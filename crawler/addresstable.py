@@ -8,8 +8,6 @@ wait out and no penalty, is forgotten when its place is wanted; without such a p
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from xxhash import xxh3_64_intdigest
@@ -31,26 +29,31 @@ def table_bytes(workers: int) -> int:
     return SLOTS * (3 * 8 + 2 * workers)
 
 
+class Lock:
+    """The kernel's lock on an open file; 1.2 us, and 2.1 as a generator, twice a page."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def __enter__(self) -> None:
+        fcntl.lockf(self._handle, fcntl.LOCK_EX, 1)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.lockf(self._handle, fcntl.LOCK_UN, 1)
+
+
 class AddressTable:
     """The shared table as worker `number` sees it."""
 
     def __init__(self, memory: memoryview, handle: int, workers: int, number: int) -> None:
-        self._handle = handle
+        self.locked = Lock(handle)
+        """Held with `with`: keeps all others from changing the table."""
         self._keys = memory[: SLOTS * 8].cast("Q")
         self._next_at = memory[SLOTS * 8 : SLOTS * 16].cast("d")
         self._penalty = memory[SLOTS * 16 : SLOTS * 24].cast("d")
         self._open = memory[SLOTS * 24 :].cast("H")
         self._workers = workers
         self._number = number
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep all others from changing the table."""
-        fcntl.lockf(self._handle, fcntl.LOCK_EX, 1)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self._handle, fcntl.LOCK_UN, 1)
 
     def find(self, key: int) -> int:
         """Return the slot of an address, -1 where nothing is remembered of it."""
@@ -111,7 +114,7 @@ class AddressTable:
 
     def bury(self, number: int, now: float, delay_s: float) -> None:
         """Take the requests of a dead worker as ended now."""
-        with self.locked():
+        with self.locked:
             for slot in range(SLOTS):
                 if self._open[slot * self._workers + number]:
                     self._open[slot * self._workers + number] = 0
@@ -138,7 +141,7 @@ class SharedAddressGate(AddressGate):
         if self.gate.next_at > now:
             return False
         table = self._table
-        with table.locked():
+        with table.locked:
             slot = table.take(self._key, now)
             return slot >= 0 and table.start(slot, self._pace, now)
 
@@ -147,14 +150,14 @@ class SharedAddressGate(AddressGate):
         if until <= self.gate.next_at:
             return
         self.gate.hold(until)
-        with self._table.locked():
+        with self._table.locked:
             slot = self._table.take(self._key, 0.0)
             if slot >= 0:
                 self._table.hold(slot, until)
 
     def end(self, outcome: Outcome, now: float) -> None:
         table = self._table
-        with table.locked():
+        with table.locked:
             slot = table.find(self._key)
             assert slot >= 0, "an address with an open request is not forgotten"
             table.end(slot, self._pace, outcome, now)

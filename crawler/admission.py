@@ -61,7 +61,7 @@ class Admission:
                 if not admitted:
                     left = Left.OUT_OF_SCOPE
                 elif not is_ours:
-                    left = self._offer(url, host, how._replace(via=_VIA[kind]), counters)
+                    left = self._offer(url, host, how, _VIA[kind], counters)
                 elif (mark := fingerprint(url)) in lately or mark in seen:
                     left = Left.SEEN
                 else:
@@ -73,14 +73,14 @@ class Admission:
             if left is not None:
                 counters[COUNTER_OF[left]] += 1
 
-    def _offer(self, url: str, host: str, how: Discovery, counters: Counter[str]) -> Left | None:
+    def _offer(self, url: str, host: str, how: Discovery, via: Via, counters: Counter[str]) -> Left | None:
         """Offer a link to the worker that owns it, or return why not."""
         mark = fingerprint(url)
         if self.share.has_offered(mark):
             return Left.OFFERED
         left = self._scope.judge(url, how.depth)
         if left is None:
-            self.share.offer(url, host, mark, how)
+            self.share.offer(url, host, mark, how._replace(via=via))
             counters["offers.made"] += 1
         return left
 

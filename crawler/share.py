@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from crawler.errands import Errands
 from crawler.jobs import Discovery
-from crawler.url import domains_of, fingerprint, shard_of
+from crawler.url import HOSTS_REMEMBERED, domains_of, fingerprint, shard_of
 from storage.leases import Lease
 from storage.records import OfferRow
 
@@ -29,6 +29,8 @@ class Share:
         self.lease = lease
         self.board = board
         self._poisoned = poisoned
+        self._owned: dict[str, bool] = {}
+        """Of hosts met lately: 0.06 us instead of 0.37, some twenty times a page."""
         self._recent = array("Q", bytes(8 * RECENT)) if board is not None else array("Q")
         self._offers: list[OfferRow] = []
         self.errands = Errands()
@@ -39,7 +41,14 @@ class Share:
         return self.board is None
 
     def owns(self, host: str) -> bool:
-        return self.board is None or shard_of(domains_of(host).domain) in self.lease.shards
+        if self.board is None:
+            return True
+        owned = self._owned.get(host)
+        if owned is None:
+            if len(self._owned) >= HOSTS_REMEMBERED:
+                self._owned.clear()
+            owned = self._owned[host] = shard_of(domains_of(host).domain) in self.lease.shards
+        return owned
 
     def is_poisoned(self, url: str) -> bool:
         """Tell whether a page ended the process that read it more than once."""

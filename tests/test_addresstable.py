@@ -142,7 +142,7 @@ def test_lock_of_a_process_that_is_killed_is_free_again() -> None:
     code = """
 import os, signal
 from crawler.board import Board
-with Board({handle}, 2, 1).addresses.locked():
+with Board({handle}, 2, 1).addresses.locked:
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -154,7 +154,7 @@ with Board({handle}, 2, 1).addresses.locked():
 
     with boards() as (supervisor, *_):
         assert asyncio.run(die(supervisor.handle)) == -9
-        with supervisor.addresses.locked():
+        with supervisor.addresses.locked:
             pass
 
 
@@ -189,4 +189,4 @@ print(*entered, sep="\\n")
         outputs = [(await process.communicate())[0] for process in processes]
     spans = sorted(tuple(map(float, line.split())) for output in outputs for line in output.splitlines())
     assert all(output.count(b"\n") > 20 for output in outputs)
-    assert all(late - end >= 0.0005 for (_, end), (late, _) in pairwise(spans))
+    assert min(late - end for (_, end), (late, _) in pairwise(spans)) > 0.0005 - 1e-9, "but for rounding"
