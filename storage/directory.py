@@ -131,10 +131,12 @@ def is_held(directory: DataDirectory) -> bool:
 
 def prepare_database(directory: DataDirectory) -> None:
     """Create the database where it is missing, else check that it is one of this version and its books are in order."""
+    if not directory.database.exists():
+        refuse_lost_database(directory)  # before SQLite makes the file
     with translated(directory.database), closing(sqlite3.connect(directory.database, isolation_level=None)) as database:
         ledger.add_row_sum(database)
         if _is_blank(database):
-            _refuse_lost_database(directory)
+            refuse_lost_database(directory)
             _create(database)
             sync_folder(directory.root)
         check_schema(database, directory)
@@ -177,7 +179,8 @@ def _tables_of(database: sqlite3.Connection) -> list[str]:
     return [sql for (sql,) in database.execute(SQL["table_definitions"])]
 
 
-def _refuse_lost_database(directory: DataDirectory) -> None:
+def refuse_lost_database(directory: DataDirectory) -> None:
+    """Raise DatabaseMissing when there are segments, of which only a database can tell what they are."""
     # Every segment would count as an orphan of the new database and be deleted.
     if any(directory.segments.rglob("*.parquet")):
         raise DatabaseMissing(directory.root)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from storage import ledger, statements
-from storage.directory import DataDirectory, check_schema
+from storage.directory import DataDirectory, check_schema, refuse_lost_database
 from storage.errors import DataCorrupt, DataMissing
 from storage.faults import translated
 from storage.segments import SegmentKind
@@ -65,6 +65,7 @@ def connected(data_dir: Path, write: bool = False) -> Iterator[tuple[DataDirecto
         if data_dir.exists() and not data_dir.is_dir():
             raise DataMissing(data_dir, "it is no directory")
         if not directory.database.is_file():
+            refuse_lost_database(directory)
             raise DataMissing(data_dir)
     address = f"{directory.database.absolute().as_uri()}?mode={'rw' if write else 'ro'}"
     with (

@@ -18,11 +18,11 @@ import pyarrow as pa
 from storage.asking import DEFAULT, EVERYTHING, WHOLE, Filters, Mode, Page, Target
 from storage.cursor import Place
 from storage.errors import DataCorrupt, DataMissing, StorageError
-from storage.index import counting, wide
+from storage.index import contents, counting, wide
 from storage.index.build import Limits
 from storage.index.counting import Ranked
 from storage.index.faults import first_line, interruptible, is_damage, is_gone
-from storage.index.layout import COLUMNS, LINK_TABLES, ROLL_UPS, SOURCE_NUMBERS, SOURCES, Column, coded, column, parts
+from storage.index.layout import ROLL_UPS, Column, coded, column, parts
 from storage.index.numbers import Ints, Readings
 from storage.index.rollups import Facts
 from storage.index.scan import LinkTable, TargetTable, Wanted
@@ -169,9 +169,8 @@ class Index:
         with duckdb.connect(config=config) as connection:
             connection.execute(text_of("storage.queries", "connect"))
             with _told(directory):
-                for name in (SOURCES, SOURCE_NUMBERS, *(f"{table}/{COLUMNS}" for table in LINK_TABLES)):
-                    if not (directory / name).is_file():
-                        raise IndexDamaged(directory / name, "missing")
+                if (damage := contents.damage(directory)) is not None:
+                    raise IndexDamaged(*damage)
                 for table in ROLL_UPS:
                     _open_table(connection, directory, table)
                 opened = cls(directory, number, connection, limits)
@@ -332,7 +331,7 @@ def _told(directory: Path) -> Iterator[None]:
             yield
     except (duckdb.OutOfMemoryException, MemoryError) as error:
         raise AnswerTooLarge(directory) from error
-    except (duckdb.Error, RuntimeError, pa.ArrowException, OSError) as error:
+    except (duckdb.Error, RuntimeError, pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if is_gone(error):
             raise GenerationGone(directory) from error
         if is_damage(error):
@@ -343,6 +342,4 @@ def _told(directory: Path) -> Iterator[None]:
 def _open_table(connection: duckdb.DuckDBPyConnection, directory: Path, table: str) -> None:
     """Make a roll-up of the generation a view."""
     files = parts(directory, table)
-    if not files:
-        raise IndexDamaged(directory / table, "missing")
     connection.read_parquet([str(file) for file in files], hive_partitioning=False).create_view(table)

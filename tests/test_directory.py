@@ -24,6 +24,7 @@ from storage.errors import (
     NotWritable,
     SchemaMismatch,
 )
+from storage.manifest import connected
 from storage.records import SCHEMA_VERSION
 
 
@@ -123,6 +124,9 @@ def test_segments_without_their_database_are_never_taken_for_orphans(directory: 
     (directory.run_folder(1) / "pages-000000001.parquet").touch()
     with pytest.raises(DatabaseMissing):
         prepare_database(directory)
+    assert not directory.database.exists()
+    with pytest.raises(DatabaseMissing), connected(directory.root):
+        pass
 
 
 def test_tables_that_are_not_as_they_were_made_are_damage(directory: DataDirectory) -> None:

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -99,7 +100,41 @@ def test_index_that_was_removed_is_told_to_be_built_anew(data_dir: Path) -> None
         assert opened.number == 2
 
 
-@pytest.mark.parametrize("missing", ["sources.arrow", "backlinks/columns.parquet", "targets/part-00000.parquet"])
+def links_of(data_dir: Path) -> list[list[dict[str, Any]]] | None:
+    """Return all links from and to a page, None when the index is told to be damaged."""
+    try:
+        with Index.open(data_dir) as opened:
+            return [question(URL).table().to_pylist() for question in (opened.backlinks, opened.outlinks)]
+    except IndexDamaged:
+        return None
+
+
+@pytest.mark.parametrize("table", ["backlinks", "outlinks"])
+def test_damaged_links_are_no_answer(data_dir: Path, table: str) -> None:
+    drawn = random.Random(2)
+    (file,) = (data_dir / "index").glob(f"generation=*/{table}/part-*.parquet")
+    whole, right = file.read_bytes(), links_of(data_dir)
+    assert right is not None
+    for _ in range(DAMAGES // 2):
+        content = bytearray(whole)
+        at = drawn.randrange(len(content) - 4)
+        content[at : at + 4] = drawn.randbytes(4)
+        file.write_bytes(content)
+        assert links_of(data_dir) in (None, right), at
+    file.write_bytes(whole[:-1])
+    assert links_of(data_dir) is None
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "contents.json",
+        "sources.arrow",
+        "backlinks/columns.parquet",
+        "outlinks/part-00000.parquet",
+        "targets/part-00000.parquet",
+    ],
+)
 def test_index_of_another_layout_is_told_to_be_built_anew(data_dir: Path, missing: str) -> None:
     (generation,) = (data_dir / "index").glob("generation=*")
     (generation / missing).unlink()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.torture.figures import Figure, table
+from bench.torture.figures import Figure, play
 from bench.torture.names import AAAA, A, Zone, name_server
 from bench.torture.stored import Stored
 from bench.torture.witness import ALLOWED, free_port, trapped, watching
@@ -331,4 +331,4 @@ def _none(name: str, found: Counter[str] | Sequence[str]) -> Figure:
 
 
 if __name__ == "__main__":
-    print(table(run()))
+    play(run, COMMAND, __doc__)

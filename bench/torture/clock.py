@@ -8,7 +8,6 @@ below the delay, never more than one request open at a host, and no host left wa
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import signal
 import sys
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.torture.commands import CONFIG, end_of, started, until, write_config
-from bench.torture.figures import Figure, table
+from bench.torture.figures import Figure, play
 from bench.vweb.log import Served, by_host, most_open, read_log, shortest_gaps
 from bench.vweb.process import serve
 from bench.vweb.spec import NO_FAULTS, WebSpec
@@ -186,15 +185,11 @@ def _victim(skew_s: float, arguments: list[str]) -> None:
 
 
 def main() -> None:
-    """Run what the command line asks for and print the table; exit 1 when something does not hold."""
+    """Run what the command line asks for; the crawlers of this part are started by it too."""
     if sys.argv[1:2] == ["victim"]:
         _victim(float(sys.argv[2]), sys.argv[3:])
         return
-    parser = argparse.ArgumentParser(prog=COMMAND, description="Halt a crawler and set its clock.")
-    parser.add_argument("--scale", type=float, default=1.0)
-    figures = run(parser.parse_args().scale)
-    print(table(figures))
-    sys.exit(not all(figure.holds for figure in figures))
+    play(run, COMMAND, __doc__)
 
 
 if __name__ == "__main__":

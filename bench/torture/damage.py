@@ -8,7 +8,6 @@ must open as a crawl that had stopped after one of its commits.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import random
@@ -27,7 +26,7 @@ from typing import Final
 
 from bench.torture import commands
 from bench.torture.crash import Kill, start, write_config
-from bench.torture.figures import Figure, table
+from bench.torture.figures import Figure, play
 from bench.torture.stored import Attempts, Stored, damage, differences
 from bench.vweb.process import Running, serve
 from bench.vweb.spec import NO_FAULTS, WebSpec
@@ -235,14 +234,5 @@ def run(scale: float = 1.0) -> list[Figure]:
     return asyncio.run(torture(scale))
 
 
-def main() -> None:
-    """Try what the command line asks for and print the table; exit 1 when something does not hold."""
-    parser = argparse.ArgumentParser(prog="python -m bench.torture.damage", description="Damage a crawl's files.")
-    parser.add_argument("--scale", type=float, default=1.0)
-    figures = run(parser.parse_args().scale)
-    print(table(figures))
-    sys.exit(not all(figure.holds for figure in figures))
-
-
 if __name__ == "__main__":
-    main()
+    play(run, COMMAND, __doc__)

@@ -19,7 +19,7 @@ import uvloop
 from xxhash import xxh3_128_digest
 
 from bench.torture.echo_server import echoing, told
-from bench.torture.figures import Figure, table
+from bench.torture.figures import Figure, play
 from bench.torture.stored import Stored
 from config import Settings
 from crawler.addresses import AddressGuard, Endpoint
@@ -141,4 +141,4 @@ def figures(who: str, tally: Tally) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    print(table(run()))
+    play(run, COMMAND, __doc__)

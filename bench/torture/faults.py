@@ -7,7 +7,6 @@ line, and the next start ends like one without faults. Or the process dies at th
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import errno
 import sqlite3
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from bench.torture.crash import Kill, crawl_killed
-from bench.torture.figures import Figure, table
+from bench.torture.figures import Figure, play
 from bench.torture.seams import DATABASE, Moment, hooked
 from bench.torture.stored import Attempts, Stored, differences
 from bench.torture.victim import ANY
@@ -217,14 +216,5 @@ def _figure(scenario: Scenario, tried: list[Tried]) -> Figure:
     )
 
 
-def main() -> None:
-    """Try what the command line asks for and print the table; exit 1 when something does not hold."""
-    parser = argparse.ArgumentParser(prog="python -m bench.torture.faults", description="Let each storage call fail.")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the ways to fail")
-    figures = run(parser.parse_args().scale)
-    print(table(figures))
-    sys.exit(not all(figure.holds for figure in figures))
-
-
 if __name__ == "__main__":
-    main()
+    play(run, "python -m bench.torture.faults", __doc__)

@@ -5,7 +5,9 @@ Rule: a figure says everything a reader needs to judge it and to measure it agai
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import argparse
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 
@@ -28,3 +30,12 @@ def table(figures: Iterable[Figure]) -> str:
     return "\n".join(
         "  ".join((*(cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)), row[4])) for row in rows
     )
+
+
+def play(run: Callable[[float], Iterable[Figure]], command: str, purpose: str | None) -> None:
+    """Run one part as the command line asks for and print its table; exit 1 when something does not hold."""
+    parser = argparse.ArgumentParser(prog=command, description=purpose)
+    parser.add_argument("--scale", type=float, default=1.0, help="size of everything against the full form")
+    figures = list(run(parser.parse_args().scale))
+    print(table(figures))
+    sys.exit(not all(figure.holds for figure in figures))

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import uvloop
 
-from bench.torture.figures import Figure, table
+from bench.torture.figures import Figure, play
 from bench.vweb.log import read_log
 from bench.vweb.process import ROOT, Running, serve
 from bench.vweb.spec import NO_FAULTS, WebSpec
@@ -151,4 +151,4 @@ async def _hostile(slow: bool) -> AsyncIterator[int]:
 
 
 if __name__ == "__main__":
-    print(table(run()))
+    play(run, COMMAND, __doc__)

@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from bench.torture.figures import Figure, table
+from bench.torture.figures import Figure, play
 from bench.vweb.log import Served, by_address, by_host, most_open, read_log, shortest_gaps
 from bench.vweb.process import ROOT, Running, serve
 from bench.vweb.site import RobotsKind, Web
@@ -160,4 +160,4 @@ def _after_throttling(served: list[Served]) -> list[float]:
 
 
 if __name__ == "__main__":
-    print(table(run()))
+    play(run, COMMAND, __doc__)

@@ -13,7 +13,7 @@ from functools import partial
 from math import inf
 from typing import Final
 
-from bench.torture.figures import Figure, table
+from bench.torture.figures import Figure, play
 from crawler.memory import collecting_seldom
 from crawler.robots import parse
 from crawler.robots_rules import Rules
@@ -149,4 +149,4 @@ def _worst(name: str, costs: dict[str, float], bound_ms: float) -> Figure:
 
 
 if __name__ == "__main__":
-    print(table(run()))
+    play(run, COMMAND, __doc__)

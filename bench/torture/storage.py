@@ -7,7 +7,6 @@ and exit code 4, or waiting; and afterwards a crawl that ends with the pages and
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import resource
 import shutil
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.torture.commands import CONFIG, Ended, crawled, end_of, ran, started, until, write_config
-from bench.torture.figures import Figure, table
+from bench.torture.figures import Figure, play
 from bench.torture.stored import Attempts, Stored, damage, differences
 from bench.vweb.process import Running, serve
 from bench.vweb.spec import NO_FAULTS, WebSpec
@@ -391,14 +390,5 @@ def run(scale: float = 1.0) -> list[Figure]:
     return asyncio.run(torture(scale, SCENES))
 
 
-def main() -> None:
-    """Play what the command line asks for and print the table; exit 1 when something does not hold."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description="Let disk and database misbehave.")
-    parser.add_argument("--scale", type=float, default=1.0)
-    figures = run(parser.parse_args().scale)
-    print(table(figures))
-    sys.exit(not all(figure.holds for figure in figures))
-
-
 if __name__ == "__main__":
-    main()
+    play(run, COMMAND, __doc__)

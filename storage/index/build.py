@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from storage.errors import DiskFull, StorageError
+from storage.index import contents
 from storage.index.faults import first_line, interruptible, is_full_disk, is_unwritable
 from storage.index.inputs import HOST_DOMAINS, KINDS, POLICY
 from storage.index.layout import ROLL_UP_ROWS
@@ -107,6 +108,7 @@ def write_generation(segments: Segments, scratch: Path, out: Path, name_hosts: N
         pages = _write_pages(connection, out, limits)
         writer = LinkWriter(connection, (scratch, out), world, limits.tell)
         rows = writer.write(segments.links, max(limits.memory_bytes // SORTED_LINK_BYTES, 1), limits.memory_bytes)
+    contents.write(out)
     return Counts(rows["backlinks"], pages, rows["targets"], rows["hosts"], rows["domains"])
 
 

@@ -28,6 +28,7 @@ DAMAGE: Final = (
     duckdb.InternalError,
     duckdb.IOException,
     duckdb.BinderException,  # the name of a column is damaged
+    UnicodeDecodeError,  # a text in the footer
     pa.ArrowException,
     OSError,
 )

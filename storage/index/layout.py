@@ -134,6 +134,7 @@ def part(out: Path, table: str, number: int, schema: pa.Schema) -> Iterator[Part
         "use_dictionary": [_leaf(field) for field in schema if field.name not in plain],
         "column_encoding": dict.fromkeys(spread, "BYTE_STREAM_SPLIT"),
         "store_schema": False,
+        "write_page_checksum": True,
         # Of a question's bounds alone: those of every column cost a fifth of writing.
         "write_statistics": [name for name in schema.names if name in BOUNDS],
         "dictionary_pagesize_limit": 8 << 20,

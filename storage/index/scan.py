@@ -169,7 +169,7 @@ class TargetTable:
     """The targets of one generation, open for look-ups by number."""
 
     def __init__(self, generation: Path) -> None:
-        self._files = [pq.ParquetFile(file) for file in parts(generation, "targets")]
+        self._files = [pq.ParquetFile(file, page_checksum_verification=True) for file in parts(generation, "targets")]
         self._groups = [group for number, file in enumerate(self._files) for group in _groups(number, file, "id")]
         self._firsts = np.array([group.first for group in self._groups], np.int64)
 
@@ -188,7 +188,8 @@ class TargetTable:
 def _opened(file: Path) -> pq.ParquetFile:
     metadata = pq.read_metadata(file)
     present = set(metadata.schema.names)
-    return pq.ParquetFile(file, metadata=metadata, read_dictionary=[name for name in TEXTS if name in present])
+    texts = [name for name in TEXTS if name in present]
+    return pq.ParquetFile(file, metadata=metadata, read_dictionary=texts, page_checksum_verification=True)
 
 
 def _groups(part: int, file: pq.ParquetFile, by: str) -> Iterator[Group]:
