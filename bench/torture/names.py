@@ -42,7 +42,7 @@ class Zone:
         name, kind = ".".join(labels).lower(), int.from_bytes(query[at + 1 : at + 3], "big")
         self.asked.append((name, kind))
         self.heard.put_nowait(name)
-        is_known = any(known == name for known, _ in self.records)
+        is_known = any((name, known) in self.records for known in (A, AAAA, CNAME))
         found = self.records.get((name, kind), [] if is_known or kind != A else self.default)
         code = 0 if is_known or self.default else self.code
         head = query[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, len(found), 0, 0)
