@@ -24,11 +24,14 @@ from bench.vweb.site import Web
 from bench.vweb.spec import NO_FAULTS, WebSpec
 from config import Settings
 from crawler import crew as module
-from crawler.crew import Crew, WorkerDies, crawl_of, usable_cores, workers_for
+from crawler.board import Board
+from crawler.crew import Crew, Post, WorkerDies, crawl_of, usable_cores, workers_for
+from crawler.dispatch import State
 from crawler.supervisor import Report
 from crawler.url import fingerprint
 from storage.directory import DataDirectory, is_held
 from storage.errors import DataCorrupt
+from storage.leases import ALL
 from storage.status import read_status
 from tests.crawling import Sections, Stored, page, serving, settings_at
 
@@ -259,6 +262,47 @@ async def kill_readers_of(url: str, crew: Crew) -> None:
                 with suppress(ProcessLookupError):
                     os.kill(post.process.pid, signal.SIGKILL)
                 await post.process.wait()
+
+
+@pytest.mark.parametrize(
+    ("halted_s", "code"),
+    [
+        pytest.param(module.HALTED_S, -signal.SIGKILL, id="a worker hangs"),
+        pytest.param(0.0, None, id="the supervisor itself stood still"),
+    ],
+)
+async def test_silence_ends_a_worker_but_not_where_nobody_listened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, halted_s: float, code: int | None
+) -> None:
+    monkeypatch.setattr(module, "HALTED_S", halted_s)
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    crew, board = Crew(settings_at(None, tmp_path), [], 2), Board.make(2)
+    process = await asyncio.create_subprocess_exec("sleep", "60")
+    post = Post(0, ALL, process, State(0.0, idle=False, activity=0), heard_at=-1000.0)
+    crew._posts = [post]
+    watching = asyncio.create_task(crew._watch_silence(board))
+    await until(lambda: process.returncode is not None or post.heard_at > 0.0)
+    assert process.returncode == code
+    watching.cancel()
+    board.close()
+    if code is None:
+        process.kill()
+    await process.wait()
+
+
+async def test_stop_waits_for_a_halted_worker_only_as_long_as_it_may_be_silent(
+    sea: Sea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SILENCE_S", 2.0)
+    crew = sea.crew(2)
+    running = asyncio.create_task(crew.run())
+    await had(crew, 20)
+    process = crew._posts[0].process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    crew.stop("interrupted")
+    report = await asyncio.wait_for(running, PATIENCE_S)
+    assert (report.reason, read_status(sea.data).totals.conserved) == ("interrupted", True)
 
 
 async def test_workers_that_never_come_to_anything_end_the_crawl(sea: Sea) -> None:

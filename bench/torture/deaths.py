@@ -188,10 +188,8 @@ def longest_silence(log: Path, since: float) -> float:
     return max((late - early for early, late in pairwise([since, *moments])), default=0.0)
 
 
-async def torture(pages: int, lives: Sequence[Life]) -> list[Figure]:
+async def torture(spec: WebSpec, lives: Sequence[Life]) -> list[Figure]:
     """Crawl a web left alone, by one worker, and through many deaths, by several; compare."""
-    hosts = min(HOSTS, pages // 40)
-    spec = WebSpec(hosts=hosts, pages_per_host=pages // hosts, profile=4, faults=FAULTS)
     with tempfile.TemporaryDirectory(prefix="linkmill-deaths-") as name:
         folder = Path(name)
         for crawl in ("whole", "killed"):
@@ -255,8 +253,10 @@ def _figure(name: str, value: str, bound: str, holds: bool) -> Figure:
 
 def run(scale: float = 1.0) -> list[Figure]:
     """Return the figures of all lives of a crawl of 20,000 pages, or of some of both, and of a halted worker."""
-    lives = LIVES[: max(2, round(len(LIVES) * scale))]
-    return asyncio.run(torture(max(2_000, round(PAGES * scale)), lives)) + asyncio.run(freeze())
+    lives, pages = LIVES[: max(2, round(len(LIVES) * scale))], max(2_000, round(PAGES * scale))
+    hosts = min(HOSTS, pages // 40)
+    spec = WebSpec(hosts=hosts, pages_per_host=pages // hosts, profile=4, faults=FAULTS)
+    return asyncio.run(torture(spec, lives)) + asyncio.run(freeze())
 
 
 if __name__ == "__main__":
