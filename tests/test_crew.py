@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import pytest
 
+from bench.torture.doomed import HOLDING, Doom, Plan
+from bench.torture.victim import DOOMED, PLAN
 from bench.vweb.expected import Expected
 from bench.vweb.log import by_address, by_host, most_open, read_log, shortest_gaps
 from bench.vweb.process import ROOT, Running, serve
@@ -136,15 +138,19 @@ async def test_worker_that_dies_or_hangs_is_replaced_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SILENCE_S", 3.0)
+    monkeypatch.setattr(module, "WORKER", DOOMED)
+    monkeypatch.setenv(PLAN, str(tmp_path / "plan"))
+    plan = Plan(tmp_path / "plan")
+    plan.write([Doom(HOLDING, 200, signal.SIGSTOP)])  # so that the other stands still with it
     async with serve(SPEC, ADDRESSES, log=tmp_path / "log") as web:
         sea = Sea(web, tmp_path)
         crew = sea.crew(2)
         running = asyncio.create_task(crew.run())
-        for post, number in ((0, signal.SIGKILL), (1, signal.SIGSTOP)):
-            await had(crew, 60 + 60 * post)
-            process = crew._posts[post].process
-            assert process is not None
-            process.send_signal(number)
+        await until(plan.met)
+        await had(crew, 120)
+        process = crew._posts[0].process
+        assert process is not None
+        process.kill()
         report = await asyncio.wait_for(running, PATIENCE_S)
     assert report.reason == "exhausted"
     assert_complete(sea)
