@@ -17,7 +17,7 @@ from storage.errors import DatabaseBusy, DiskFault
 
 LOCKED_MAX_S = 120.0
 """How long a crawl waits in all while another process, a backup perhaps, holds the database."""
-LOCKED_LOOK_S: Final = 0.1
+LOCKED_LOOK_S = 0.1
 COMMIT_TRIES: Final = 3
 """Of one batch, when the disk reports an error: the outcome of a commit is then unknown."""
 DISK_WAIT_S: Final = 0.1
