@@ -24,8 +24,8 @@ AHEAD: Final = 8
 LEAVES: Final = 100
 LEAVES_EVERY: Final = 150
 STRANGERS: Final = 100
-"""Hosts outside that pages link to, all met within a minute and a half. What is remembered of each host (0.6 KB, up to
-`crawler.url.HOSTS_REMEMBERED` and `crawler.scope.VERDICTS_MAX`) would else be a slope that half an hour does not end."""
+"""Hosts outside that pages link to, all met within a minute and a half. What is remembered of each host (0.3 KB, up to
+`crawler.url.HOSTS_REMEMBERED` and `crawler.scope.VERDICTS_MAX`) would else be a slope that does not end in time."""
 TEXT: Final = b"<p>" + b"plain words of an endless page, as they stand everywhere. " * 20 + b"</p>\n"
 TANGLE: Final = b"<div><i>" * 2_000
 """Sends a page to the sandbox."""
