@@ -38,7 +38,7 @@ format: $(INSTALLED) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 
-compile: $(INSTALLED) ## Compile the crawler's core: a tenth less CPU a page (needs a C compiler; one or two minutes)
+compile: $(INSTALLED) ## Compile the crawler's core: a quarter less CPU a page (needs a C compiler; one or two minutes)
 	LINKMILL_COMPILE=1 $(BIN)/python setup.py --quiet build_ext --inplace
 
 bench: $(INSTALLED) ## Measure pages and links per CPU second on the virtual web
