@@ -112,7 +112,7 @@ def links_of(data_dir: Path) -> list[list[dict[str, Any]]] | None:
 @pytest.mark.parametrize("table", ["backlinks", "outlinks"])
 def test_damaged_links_are_no_answer(data_dir: Path, table: str) -> None:
     drawn = random.Random(2)
-    (file,) = (data_dir / "index").glob(f"generation=*/{table}/part-*.parquet")
+    (file,) = (data_dir / "index").glob(f"generation=*/*/{table}/part-*.parquet")
     whole, right = file.read_bytes(), links_of(data_dir)
     assert right is not None
     for _ in range(DAMAGES // 2):
@@ -129,10 +129,12 @@ def test_damaged_links_are_no_answer(data_dir: Path, table: str) -> None:
     "missing",
     [
         "contents.json",
-        "sources.arrow",
-        "backlinks/columns.parquet",
-        "outlinks/part-00000.parquet",
-        "targets/part-00000.parquet",
+        "layers.json",
+        "known.arrow",
+        "layer=000/sources.arrow",
+        "layer=000/backlinks/columns.parquet",
+        "layer=000/outlinks/part-00000.parquet",
+        "layer=000/targets/part-00000.parquet",
     ],
 )
 def test_index_of_another_layout_is_told_to_be_built_anew(data_dir: Path, missing: str) -> None:

@@ -135,6 +135,7 @@ def index(path: ConfigPath) -> None:
     import config as settings_of
     from crawler.cli.target import name_hosts
     from crawler.memory import keep_freed_memory
+    from crawler.url import NORMALISER, PSL
     from storage.index.build import Limits
     from storage.index.publish import build_index
 
@@ -142,11 +143,10 @@ def index(path: ConfigPath) -> None:
     keep_freed_memory()
     with _stages_shown() as tell:
         limits = Limits(settings.storage.index_memory, settings.storage.index_threads, tell)
-        built = build_index(settings.crawl.data_dir, name_hosts, limits)
+        built = build_index(settings.crawl.data_dir, name_hosts, limits, f"{PSL}, {NORMALISER}")
     counts = built.counts
     typer.echo(
-        f"Generation {built.generation.id}: {counts.links:,} links to {counts.targets:,} URLs"
-        f" on {counts.hosts:,} hosts of {counts.domains:,} domains; records of {counts.pages:,} URLs;"
+        f"Generation {built.generation.id}: {counts.links:,} links, records of {counts.pages:,} URLs;"
         f" {built.bytes / 1e6:,.1f} MB in {built.elapsed_s:.1f} s"
     )
 
