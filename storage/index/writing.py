@@ -86,7 +86,9 @@ class LinkWriter:
             return
         self._tell("laying links aside")
         aside = self._lay_aside(files, slices)
-        source_slices = cut(self._per_source, slice_links)
+        page = self._world.sources.page
+        # The readings of one page stay together: they are shown in the order of the document.
+        source_slices = cut(self._per_source, slice_links, np.append(page[1:] != page[:-1], True))
         self._laid_aside = Aside(self._scratch / "outlinks", int(source_slices.max(initial=0)) + 1)
         self._source_slices = source_slices
         if slices.cut_domains.any():
