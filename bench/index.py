@@ -163,15 +163,17 @@ def fetch_again(folder: Path, segments: Segments) -> Segments:
         seen, found = pq.read_table(pages), pq.read_table(links)
         chosen = pa.array(rng.random(seen.num_rows) < 1 / UPDATE)
         fetches = seen.column("fetch").filter(chosen)
-        kept = pc.and_(pc.is_in(found.column("fetch"), fetches.combine_chunks()), rng.random(found.num_rows) < SAME_LINKS)
+        kept = pc.and_(
+            pc.is_in(found.column("fetch"), fetches.combine_chunks()), pa.array(rng.random(found.num_rows) < SAME_LINKS)
+        )
         moment = pa.array(np.full(len(fetches), 1_800_000_000_000_000)).cast(PAGES.field("fetched_at").type)
         seen, found = seen.filter(chosen), found.filter(kept)
         seen = seen.set_column(seen.column_names.index("fetched_at"), "fetched_at", moment)
         for kind, table, written in zip(("pages", "links"), (seen, found), files, strict=True):
             later = pc.add(table.column("fetch"), 1 << 39)
-            table = table.set_column(table.column_names.index("fetch"), "fetch", later)
+            again = table.set_column(table.column_names.index("fetch"), "fetch", later)
             written.append(folder / f"again-{kind}-{number:08}.parquet")
-            written[-1].write_bytes(encode(table, COMPRESSION_LEVEL))
+            written[-1].write_bytes(encode(again, COMPRESSION_LEVEL))
     return Segments(*files)
 
 
@@ -203,7 +205,7 @@ def measure_queries(out: Path) -> None:
     dice = random.Random(1)
     columns = ["target", "target_host", "target_domain", "links"]
     table = pq.read_table(parts(out / "layer=000", "targets"), columns=columns)
-    popular = table.take(pc.select_k_unstable(table, QUESTIONS // 3, [("links", "descending")]))
+    popular = table.take(pc.select_k_unstable(table.column("links"), QUESTIONS // 3, [("links", "descending")]))
     some = table.take(dice.sample(range(table.num_rows), min(table.num_rows, QUESTIONS)))
     chosen = popular.to_pylist() + some.to_pylist()
     targets = {
@@ -251,7 +253,9 @@ def main() -> None:
         build(given.build, Limits(given.memory_mib << 20, given.threads))
         return
     with tempfile.TemporaryDirectory(prefix="linkmill-bench-") as name:
-        bench = Bench(Path(name), ["--memory-mib", str(given.memory_mib), "--threads", str(given.threads)], given.profile)
+        bench = Bench(
+            Path(name), ["--memory-mib", str(given.memory_mib), "--threads", str(given.threads)], given.profile
+        )
         segments = write_web(bench.folder, given.links)
         raw = sum(file.stat().st_size for files in segments for file in files)
         figures = bench.built("whole", segments)
@@ -269,7 +273,9 @@ class Bench(NamedTuple):
 
     def built(self, out: str, new: Segments, last: str = "", before: Segments = NOTHING) -> dict[str, Any]:
         """Build a generation in a child and return its figures."""
-        named = {name: [[str(file) for file in files] for files in of] for name, of in (("new", new), ("before", before))}
+        named = {
+            name: [[str(file) for file in files] for files in of] for name, of in (("new", new), ("before", before))
+        }
         (self.folder / "plan.json").write_text(json.dumps({"out": out, "last": last, **named}))
         child = [sys.executable, "-m", "bench.index", "--build", str(self.folder), *self.shape]
         figures: dict[str, Any] = json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout)

@@ -50,7 +50,9 @@ def write_pair(files: tuple[Path, Path], pages: list[PageRow], links: list[tuple
 
 
 def together(segments: Sequence[Segments]) -> Segments:
-    return Segments([file for each in segments for file in each.pages], [file for each in segments for file in each.links])
+    return Segments(
+        [file for each in segments for file in each.pages], [file for each in segments for file in each.links]
+    )
 
 
 def generation(folder: Path, plan: Plan) -> Path:
@@ -64,7 +66,7 @@ def generation(folder: Path, plan: Plan) -> Path:
 def grown(folder: Path, segments: Sequence[Segments], chance: random.Random) -> tuple[Path, int]:
     """Build a generation in as many steps as there are segments; each keeps as many layers as chance will."""
     last, most = Path(), 1
-    for number, new in enumerate(segments):
+    for number in range(len(segments)):
         layers = Stack.read(last).layers if number else ()
         layers = layers[: chance.randint(min(len(layers), 1), len(layers))]
         covered = layers[-1].last_segment if layers else 0

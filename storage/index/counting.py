@@ -127,7 +127,12 @@ def ranked_domains(facts: Facts, sources: Readings, names: Column) -> Ranked:
     used, group = used_numbers(sources.domain[facts.source], len(names))
     things = {"pages": sources.page[facts.source], "hosts": sources.host[facts.source]}
     return Ranked(
-        "source_domain", facts, group, np.bincount(group, minlength=len(used)), lambda of: names.take(column(used[of])), things
+        "source_domain",
+        facts,
+        group,
+        np.bincount(group, minlength=len(used)),
+        lambda of: names.take(column(used[of])),
+        things,
     )
 
 

@@ -27,8 +27,10 @@ FINGERPRINTS: Final = ("high", "low")
 KNOWN_ROWS: Final = pa.schema(
     {"high": pa.uint64(), "low": pa.uint64(), "status": pa.int16(), "failure": pa.uint8(), "move": pa.int32()}
 )
-MOVE_ROWS: Final = pa.schema(
-    {"final": pa.string(), "final_status": pa.int16(), "path": pa.list_(pa.string())}
+MOVE_ROWS: Final = (
+    pa.schema({"final": pa.string()})
+    .append(pa.field("final_status", pa.int16()))
+    .append(pa.field("path", pa.list_(pa.string())))
 )
 BATCH_ROWS: Final = 50_000
 
@@ -37,14 +39,12 @@ Prints = npt.NDArray[np.uint64]
 
 def fingerprints(urls: pa.Array[Any]) -> tuple[Prints, Prints]:
     """Return both halves of each URL's fingerprint."""
-    digests = b"".join([xxhash.xxh3_128_digest(url) for url in urls.cast(pa.binary()).to_pylist()])
+    digests = b"".join([xxhash.xxh3_128_digest(url) for url in urls.cast(pa.binary()).to_pylist() if url is not None])
     halves = np.frombuffer(digests, ">u8").astype(np.uint64)
     return halves[::2], halves[1::2]
 
 
-def write_known(
-    connection: duckdb.DuckDBPyConnection, layers: list[Path], covers: pa.Table, out: Path
-) -> int:
+def write_known(connection: duckdb.DuckDBPyConnection, layers: list[Path], covers: pa.Table, out: Path) -> int:
     """Write what is known of all pages of some layers but those that newer ones cover; return how many there are."""
     view_layers(connection, layers)
     connection.from_arrow(covers).create("covers")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -50,8 +50,8 @@ class RollUp:
             bounds = {}
             for name, place in at.items():
                 found = metadata.row_group(group).column(place).statistics
-                known = found is not None and found.has_min_max
-                bounds[name] = (found.min, found.max) if known else (LOWEST, HIGHEST)
+                low, high = (None, None) if found is None else (found.min, found.max)
+                bounds[name] = (LOWEST if low is None else str(low), HIGHEST if high is None else str(high))
             yield Group(number, group, bounds)
 
     def rows(self, ranges: Ranges, columns: list[str]) -> pa.Table:
@@ -62,11 +62,11 @@ class RollUp:
         """Yield the rows within the ranges, one row group after the other."""
         needed = list(dict.fromkeys([*columns, *ranges]))
         for group in self._groups:
-            if all(group.bounds[name][0] <= high and group.bounds[name][1] >= low for name, (low, high) in ranges.items()):
+            if all(
+                group.bounds[name][0] <= high and group.bounds[name][1] >= low for name, (low, high) in ranges.items()
+            ):
                 table = self._files[group.file].read_row_group(group.number, needed, use_threads=False)
-                chosen = _within(table, ranges)
-                if chosen is not None:
-                    table = table.filter(chosen)
+                table = _within(table, ranges)
                 if table.num_rows:
                     yield table.select(columns)
 
@@ -84,11 +84,10 @@ class RollUp:
         return rows.append_column("position", column(np.arange(after + 1, after + rows.num_rows + 1)))
 
 
-def _within(table: pa.Table, ranges: Ranges) -> Any:
-    """Tell of each row whether it is within all ranges."""
-    chosen = None
+def _within(table: pa.Table, ranges: Ranges) -> pa.Table:
+    """Return the rows within all ranges."""
     for name, (low, high) in ranges.items():
         values = table.column(name)
-        inside = pc.and_(pc.greater_equal(values, low), pc.less_equal(values, high))
-        chosen = inside if chosen is None else pc.and_(chosen, inside)
-    return chosen
+        inside = pc.and_(pc.greater_equal(values, pa.scalar(low)), pc.less_equal(values, pa.scalar(high)))
+        table = table.filter(inside)
+    return table

@@ -18,6 +18,8 @@ from storage.index.layout import (
     MOMENT,
     SOURCE_NUMBERS,
     SOURCES,
+    Texts,
+    coded,
     column,
     read_arrow,
     write_arrow,
@@ -206,7 +208,7 @@ def _covered(covers: pa.Table, firsts: npt.NDArray[np.int64]) -> Codes:
     return (np.cumsum(changes[:-1]) > 0).astype(np.uint8)
 
 
-def _codes(layers: Sequence[Path], name: str) -> pa.DictionaryArray[Any, Any]:
+def _codes(layers: Sequence[Path], name: str) -> Texts:
     """Return one column of all sources, coded over all layers."""
     batches = []
     for layer in layers:
@@ -215,9 +217,7 @@ def _codes(layers: Sequence[Path], name: str) -> pa.DictionaryArray[Any, Any]:
         with (layer / SOURCES).open("rb") as file:
             options = pa.ipc.IpcReadOptions(included_fields=[field], use_threads=False)
             batches += [batch.column(0) for batch in pa.ipc.open_stream(file, options=options)]
-    made = pa.chunked_array(batches, pa.string()).dictionary_encode().combine_chunks()
-    assert isinstance(made, pa.DictionaryArray)
-    return made
+    return coded(pa.chunked_array(batches, pa.string()).dictionary_encode())
 
 
 def _stored(

@@ -74,9 +74,7 @@ def _plan(manifest: Manifest, last: int, naming: str) -> Plan:
     Raises DataCorrupt for the first segment that is not the one that was written: no index is built of damaged data.
     """
     root = manifest.directory.root
-    segments = [
-        segment for kind in get_args(SegmentKind) for segment in manifest.segments(kind) if segment.id <= last
-    ]
+    segments = [segment for kind in get_args(SegmentKind) for segment in manifest.segments(kind) if segment.id <= last]
     if not segments:
         raise NothingCrawled(root)
     for segment in segments:

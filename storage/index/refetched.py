@@ -21,6 +21,7 @@ from storage.statements import text_of
 COVERS: Final = "covers.parquet"
 """Which pages of older layers a layer covers, and which of their sources."""
 
+
 class Segments(NamedTuple):
     """The files a build reads, as the manifest lists them."""
 
@@ -28,8 +29,8 @@ class Segments(NamedTuple):
     links: Sequence[Path]
 
 
-COVERED: Final = pa.schema(
-    {"layer": pa.int32(), "url": pa.string(), "first_source": pa.int32(), "last_source": pa.int32()}
+COVERED: Final = pa.schema({"layer": pa.int32(), "first_source": pa.int32(), "last_source": pa.int32()}).append(
+    pa.field("url", pa.string())
 )
 
 

@@ -27,9 +27,8 @@ class Sources:
     """The sources of one layer, open for look-ups by number."""
 
     def __init__(self, layer: Path) -> None:
-        content = pa.memory_map(str(layer / SOURCES))
-        self._schema = pa.ipc.read_schema(content)
-        self._content = content.read_buffer() if content.seek(0) == 0 else pa.py_buffer(b"")
+        self._content = pa.memory_map(str(layer / SOURCES)).read_buffer()
+        self._schema = pa.ipc.read_schema(self._content)
         places = read_arrow(layer / SOURCE_BATCHES)
         self._starts, self._sizes, self._sums = (places.column(name).to_numpy() for name in BATCHES.names)
         self._batch = lru_cache(CACHED_BATCHES)(self._read)

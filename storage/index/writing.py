@@ -79,8 +79,8 @@ class LinkWriter:
         if slices.count == 1:
             self._tell("reading links")
             tables = list(self._raw(files))
-            for table in tables:
-                self._count(table)
+            for links in tables:
+                self._count(links)
             self._tell("turning links")
             self._write_slice(turned(tables, self._world, 0), 0)
             return

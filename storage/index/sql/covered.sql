@@ -1,5 +1,5 @@
 -- The pages of kept layers that were fetched again, with the sources that are their readings there.
-SELECT f.layer, p.url, p.first_source, p.last_source
+SELECT f.layer, p.first_source, p.last_source, p.url
 FROM layer_pages AS p
 JOIN layer_files AS f ON f.file = p.filename
 SEMI JOIN new_pages AS n ON n.url = p.url
