@@ -38,6 +38,7 @@ STAGES: Final = (
     "fetched_again",
     "visits",
     "latest",
+    "shown",
     "repeated",
     "effects",
     "histories",
