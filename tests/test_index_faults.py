@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from storage.asking import Mode, Target
 from storage.errors import DataCorrupt, DiskFull
 from storage.index.build import ScratchUnusable, _scratch
 from storage.index.faults import interruptible
@@ -123,6 +124,42 @@ def test_damaged_links_are_no_answer(data_dir: Path, table: str) -> None:
         assert links_of(data_dir) in (None, right), at
     file.write_bytes(whole[:-1])
     assert links_of(data_dir) is None
+
+
+def answers_of(data_dir: Path) -> list[Any] | None:
+    """Return the answers to all questions, None when the index is told to be damaged."""
+    found: list[Any] = []
+    try:
+        with Index.open(data_dir) as opened:
+            for about in (
+                URL,
+                Target(Mode.HOST, "b.example", "example.b"),
+                Target(Mode.DOMAIN, "b.example", "example.b"),
+            ):
+                for question in (opened.backlinks, opened.outlinks, opened.domains, opened.anchors):
+                    found.append(question(about).table().to_pylist())
+                found.append([table.to_pylist() for table in opened.summary(about)])
+    except IndexDamaged:
+        return None
+    return found
+
+
+def test_flipped_bit_in_any_file_is_never_another_answer(data_dir: Path) -> None:
+    drawn = random.Random(3)
+    (generation,) = (data_dir / "index").glob("generation=*")
+    right, told = answers_of(data_dir), 0
+    assert right is not None
+    for file in sorted(path for path in generation.rglob("*") if path.is_file()):
+        whole = file.read_bytes()
+        for _ in range(3):
+            content = bytearray(whole)
+            content[drawn.randrange(len(content))] ^= 1 << drawn.randrange(8)
+            file.write_bytes(content)
+            found = answers_of(data_dir)
+            assert found in (None, right), file
+            told += found is None
+        file.write_bytes(whole)
+    assert told > 30
 
 
 @pytest.mark.parametrize(

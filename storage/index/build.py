@@ -198,6 +198,7 @@ def _scratch(directory: Path, limits: Limits) -> Iterator[duckdb.DuckDBPyConnect
     place = directory.parent
     try:
         with interruptible(), duckdb.connect(str(directory / "scratch.duckdb"), config=config) as connection:
+            connection.execute(text_of("storage.index.sql", "connect"))
             yield connection
     except (duckdb.OutOfMemoryException, MemoryError) as error:
         raise OutOfMemory(place, first_line(error)) from error
