@@ -136,8 +136,8 @@ def answers_of(data_dir: Path) -> list[Any] | None:
                 Target(Mode.HOST, "b.example", "example.b"),
                 Target(Mode.DOMAIN, "b.example", "example.b"),
             ):
-                for question in (opened.backlinks, opened.outlinks, opened.domains, opened.anchors):
-                    found.append(question(about).table().to_pylist())
+                questions = (opened.backlinks, opened.outlinks, opened.domains, opened.anchors)
+                found += [question(about).table().to_pylist() for question in questions]
                 found.append([table.to_pylist() for table in opened.summary(about)])
     except IndexDamaged:
         return None

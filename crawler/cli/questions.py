@@ -6,6 +6,7 @@ Rule: answers go to standard output; notes, the next cursor among them, to stand
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from storage.query import Answer, Index, Summary
 
 questions = typer.Typer()
+
+STAGE_PERIOD_S: Final = 10.0
+"""Between two lines about a build whose output is no terminal: a short build says nothing, as before."""
 
 TABLE_ROWS: Final = 50
 """Rows of a table when no limit is given; the other formats write all."""
@@ -153,12 +157,20 @@ def index(path: ConfigPath) -> None:
 
 @contextmanager
 def _stages_shown() -> Iterator[Callable[[str], None]]:
-    """Yield what hears of the stages of a build, and shows them where standard error is a terminal."""
+    """Yield what hears of the stages of a build: on a terminal each is shown, elsewhere one now and then is a line."""
     from rich.console import Console
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda _: None
+        said_at = time.monotonic()
+
+        def say(stage: str) -> None:
+            nonlocal said_at
+            if time.monotonic() - said_at >= STAGE_PERIOD_S:
+                said_at = time.monotonic()
+                typer.echo(f"Building the index: {stage}", err=True)
+
+        yield say
         return
     with console.status("Building the index") as status:
         yield lambda stage: status.update(f"Building the index: {stage}")

@@ -94,9 +94,10 @@ class LinkTable:
         """Return so many links after a position, with their own."""
         found: list[pa.Table] = []
         for group in self._in_range(wanted, after):
-            rows = self._rows(group, wanted, after)[:limit]
+            judged = self._of_group(group, self._judged)
+            rows = self._rows(group, judged, wanted, after)[:limit]
             if len(rows):
-                found.append(self._read(group, rows))
+                found.append(self._read(group, judged, rows))
                 limit -= len(rows)
             if not limit:
                 break
@@ -141,9 +142,9 @@ class LinkTable:
         present = [name for name in file.schema_arrow.names if name in names]
         return file.read_row_group(group.number, present, use_threads=False)
 
-    def _rows(self, group: Group, wanted: Wanted, after: int) -> npt.NDArray[np.int64]:
+    def _rows(self, group: Group, judged: pa.Table, wanted: Wanted, after: int) -> npt.NDArray[np.int64]:
         """Return the wanted rows of a group."""
-        chosen = self._chosen(self._of_group(group, self._judged), wanted)
+        chosen = self._chosen(judged, wanted)
         chosen[: max(after + 1 - ((group.part << PART_BITS) + group.start), 0)] = False
         return np.flatnonzero(chosen)
 
@@ -161,8 +162,13 @@ class LinkTable:
             chosen &= (unpacked(traits, "nofollow") == 1) == wanted.nofollow
         return chosen & np.isin(states_of(table), [STATES.index(name) for name in wanted.states])
 
-    def _read(self, group: Group, rows: npt.NDArray[np.int64]) -> pa.Table:
-        table = self._files[group.part].read_row_group(group.number, use_threads=False).take(column(rows))
+    def _read(self, group: Group, judged: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
+        """Return some rows of a group, of which the columns that were judged are known."""
+        file = self._files[group.part]
+        names = [name for name in file.schema_arrow.names if name not in judged.column_names]
+        others = file.read_row_group(group.number, names, use_threads=False)
+        columns = {name: table.column(name) for table in (judged, others) for name in table.column_names}
+        table = pa.table(columns).take(column(rows))
         return table.append_column("position", column(rows + (group.part << PART_BITS) + group.start))
 
 
