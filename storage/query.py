@@ -75,7 +75,7 @@ class GenerationGone(StorageError):
 
 
 class AnswerTooLarge(StorageError):
-    """This answer needs more memory; raise storage.index_memory, or ask about less."""
+    """This answer needs more memory; raise storage.index_memory, ask about less, or run `linkmill index --anew`."""
 
 
 class Answer:

@@ -213,6 +213,11 @@ def test_new_segments_become_a_layer_over_the_published_ones(data_dir: Path) -> 
         assert rows(index, Index.backlinks, WORLD, EVERYTHING) == steps
 
 
+def test_index_anew_has_one_layer(data_dir: Path) -> None:
+    build_index(data_dir, name_hosts, LIMITS, "names")
+    assert build_index(data_dir, name_hosts, LIMITS, "names", anew=True).counts.layers == 1
+
+
 def test_index_without_anything_new_keeps_all_layers(data_dir: Path) -> None:
     built = [build_index(data_dir, name_hosts, LIMITS, "names") for _ in range(2)]
     assert built[0].counts == built[1].counts

@@ -131,10 +131,15 @@ FollowOption = Annotated[
 
 
 @questions.command()
-def index(path: ConfigPath) -> None:
+def index(
+    path: ConfigPath,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Read everything again; popular targets answer fastest.")
+    ] = False,
+) -> None:
     """Build the index of everything crawled so far, and publish it.
 
-    This may run beside a crawl.
+    What was crawled since the last build is laid over it, where that is cheaper. This may run beside a crawl.
     """
     import config as settings_of
     from crawler.cli.target import name_hosts
@@ -147,7 +152,7 @@ def index(path: ConfigPath) -> None:
     keep_freed_memory()
     with _stages_shown() as tell:
         limits = Limits(settings.storage.index_memory, settings.storage.index_threads, tell)
-        built = build_index(settings.crawl.data_dir, name_hosts, limits, f"{PSL}, {NORMALISER}")
+        built = build_index(settings.crawl.data_dir, name_hosts, limits, f"{PSL}, {NORMALISER}", anew)
     counts = built.counts
     typer.echo(
         f"Generation {built.generation.id}: {counts.links:,} links, records of {counts.pages:,} URLs;"

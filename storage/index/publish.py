@@ -49,17 +49,18 @@ class Built(NamedTuple):
     bytes: int
 
 
-def build_index(data_dir: Path, name_hosts: NameHosts, limits: Limits, naming: str = "") -> Built:
+def build_index(data_dir: Path, name_hosts: NameHosts, limits: Limits, naming: str = "", anew: bool = False) -> Built:
     """Build a generation of all segments committed so far, publish it, and remove the ones nobody needs any more.
 
-    Layers of the last one are kept where that is cheaper, and if `naming`, on which `name_hosts` depends, is the same.
+    Layers of the last one are kept where that is cheaper, and if `naming`, on which `name_hosts` depends, is the same;
+    `anew` keeps none.
     May run beside a crawl. Raises StorageError (NothingCrawled, DataCorrupt, IndexBusy, OutOfMemory, DiskFull, ...).
     """
     started = time.monotonic()
     with Manifest.open(data_dir, write=True) as manifest, _alone(manifest.directory.index):
         _sweep(manifest)
         last = manifest.last_segment()
-        plan = _plan(manifest, last, naming)
+        plan = _plan(manifest, last, naming, anew)
         generation = manifest.begin_generation(time.time())
         counts = _write(manifest, generation, plan, name_hosts, limits)
         manifest.publish(generation.id, last, time.time())
@@ -68,7 +69,7 @@ def build_index(data_dir: Path, name_hosts: NameHosts, limits: Limits, naming: s
     return Built(generation, counts, time.monotonic() - started, size)
 
 
-def _plan(manifest: Manifest, last: int, naming: str) -> Plan:
+def _plan(manifest: Manifest, last: int, naming: str, anew: bool) -> Plan:
     """Return what is built of all commits up to segment `last`: a commit beside the build is left for the next one.
 
     Raises DataCorrupt for the first segment that is not the one that was written: no index is built of damaged data.
@@ -82,7 +83,7 @@ def _plan(manifest: Manifest, last: int, naming: str) -> Plan:
             intact = is_intact(root / segment.path, segment.size_bytes, segment.checksum)
         if not intact:
             raise DataCorrupt(root / segment.path, "missing" if not (root / segment.path).exists() else "changed")
-    generation, layers = _kept(manifest, segments, naming)
+    generation, layers = (Path(), ()) if anew else _kept(manifest, segments, naming)
     covered = layers[-1].last_segment if layers else 0
     new = _files(root, [segment for segment in segments if segment.id > covered])
     before = _files(root, [segment for segment in segments if segment.id <= covered])
