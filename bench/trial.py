@@ -31,6 +31,7 @@ from crawler.memory import collecting_seldom, keep_freed_memory
 from crawler.supervisor import resolve_seeds
 
 if TYPE_CHECKING:
+    from crawler.stats import Snapshot
     from crawler.supervisor import Crawl, Report
 
 CONFIG: Final = ROOT / "config" / "bench.toml"
@@ -60,6 +61,8 @@ class Trial:
     addresses: tuple[str, ...] = ("127.0.0.1",)
     marks: tuple[int, ...] = ()
     """Numbers of pages at which to look how far the crawl is; one worker only."""
+    wrapper: tuple[str, ...] = ()
+    """A command that runs the crawling process, as a profiler."""
     max_s: float = 600.0
     """The web ends after this time, and with it the crawl."""
 
@@ -118,7 +121,7 @@ async def _crawl_elsewhere(web: Running, trial: Trial, data_dir: Path) -> dict[s
     told = json.dumps({"settings": {**order, "changes": trial.changes}, "marks": trial.marks})
     environment = {**os.environ, "SSL_CERT_FILE": str(web.certificate)} if web.certificate else None
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bench.trial"),
+        *(*trial.wrapper, sys.executable, "-m", "bench.trial"),
         cwd=ROOT,
         env=environment,
         stdin=asyncio.subprocess.PIPE,
@@ -127,7 +130,8 @@ async def _crawl_elsewhere(web: Running, trial: Trial, data_dir: Path) -> dict[s
     output, _ = await process.communicate(told.encode())
     if process.returncode:
         raise SystemExit(f"a crawl of profile {trial.spec.profile} ended with {process.returncode}")
-    figures: dict[str, Any] = json.loads(output)
+    told_back = next(line for line in output.splitlines() if line.startswith(b"{"))  # a wrapper may say something, too
+    figures: dict[str, Any] = json.loads(told_back)
     return figures
 
 
@@ -167,9 +171,12 @@ def crawl_here(settings: Settings, marks: list[int]) -> dict[str, Any]:
 async def _run(crawl: Crawl, data_dir: Path, marks: list[int], looks: list[dict[str, float]]) -> Report:
     watching = asyncio.ensure_future(_watch(crawl, data_dir, marks, looks))
     try:
-        return await crawl.run()
+        report = await crawl.run()
     finally:
         watching.cancel()
+    assert report.snapshot is not None
+    looks.append(_look(report.snapshot, data_dir))
+    return report
 
 
 async def _watch(crawl: Crawl, data_dir: Path, marks: list[int], looks: list[dict[str, float]]) -> None:
@@ -177,16 +184,18 @@ async def _watch(crawl: Crawl, data_dir: Path, marks: list[int], looks: list[dic
     for mark in [0, *marks]:
         while (snapshot := crawl.snapshot()) is None or snapshot.pages < mark:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_S)  # a crawl tells nobody how far it is
-        looks.append(
-            {
-                "pages": snapshot.pages,
-                "links": snapshot.links,
-                "queued": snapshot.queued,
-                "cpu_s": time.process_time(),
-                "rss_mib": _rss_mib(),
-                "disk_bytes": bytes_below(data_dir),
-            }
-        )
+        looks.append(_look(snapshot, data_dir))
+
+
+def _look(snapshot: Snapshot, data_dir: Path) -> dict[str, float]:
+    return {
+        "pages": snapshot.pages,
+        "links": snapshot.links,
+        "queued": snapshot.queued,
+        "cpu_s": time.process_time(),
+        "rss_mib": _rss_mib(),
+        "disk_bytes": bytes_below(data_dir),
+    }
 
 
 def _rss_mib() -> float:

@@ -61,13 +61,26 @@ async def serve(
     with tempfile.TemporaryDirectory(prefix="linkmill-vweb-") as folder:
         certificate = await make_certificate(Web(spec), Path(folder)) if spec.tls else None
         arguments += ["--certificate", str(certificate)] if certificate else []
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
-        )
-        try:
+        async with _started(arguments) as process:
             yield Running(spec, tuple(addresses), await _port(process), process.pid, certificate)
-        finally:
-            await _stop(process)
+
+
+@asynccontextmanager
+async def serve_with(arguments: Sequence[str]) -> AsyncIterator[int]:
+    """Run another server, a Python command that prints the same first line, while the block runs; return its port."""
+    async with _started(arguments) as process:
+        yield await _port(process)
+
+
+@asynccontextmanager
+async def _started(arguments: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        await _stop(process)
 
 
 async def _port(process: asyncio.subprocess.Process) -> int:
