@@ -35,6 +35,10 @@ MAX_S: Final = 240.0
 """A peer that takes longer is ended, and its figures are of what it fetched till then."""
 
 
+LOG_END: Final = 4_000
+"""Characters shown of what a failed peer logged."""
+
+
 class Spent(NamedTuple):
     """What a process took, with its children."""
 
@@ -77,8 +81,11 @@ def _order(web: Running, output: Path, variant: str) -> str:
 
 
 def _run(command: list[str], order: str) -> Spent:
-    """Run a peer to its end; `wait4` tells what it and its children took."""
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    """Run a peer to its end; `wait4` tells what it and its children took. What it logs is shown only if it fails."""
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
         assert process.stdin is not None
         assert process.stdout is not None
         timer = threading.Timer(MAX_S, process.terminate)
@@ -90,8 +97,9 @@ def _run(command: list[str], order: str) -> Spent:
         _, status, used = os.wait4(process.pid, 0)
         timer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
-    if not loaded.strip() or process.returncode > 0:
-        raise SystemExit(f"{command[-1]} ended with {process.returncode}")
+        if not loaded.strip() or process.returncode > 0:
+            log.seek(0)
+            raise SystemExit(f"{log.read()[-LOG_END:]}\n{command[-1]} ended with {process.returncode}")
     ended = "exhausted" if process.returncode == 0 else f"ended after {MAX_S:.0f} s"
     return Spent(used.ru_utime + used.ru_stime - float(loaded), used.ru_maxrss // 1024, ended)
 
