@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-from bench.results import Row, head, table
+from bench.results import Row, head
 from bench.trial import HOSTS, PLAIN, POLITE, POLITE_ADDRESSES, POLITE_HOSTS, Changes, Trial, measure, web_of
 
 PAGES: Final = {4: 20_000, 40: 10_000, 130: 5_000}
@@ -23,6 +24,8 @@ HEADS: Final = (
     *("profile", "workers", "pages", "links/page", "KB/page", "CPU s", "pages/CPU s", "links/CPU s"),
     *("us/page", "RSS MiB", "B/link"),
 )
+FIRST_CELL: Final = len("130 KB gzip TLS 2 a connection")
+CELL: Final = len("100,000")
 
 
 def trials(options: argparse.Namespace) -> list[Trial]:
@@ -57,7 +60,13 @@ def _manners(options: argparse.Namespace) -> list[Changes]:
 
 def shown(rows: list[Row]) -> str:
     """Return the rows as a table."""
-    return table(HEADS, [_cells(row.case, row.figures) for row in rows])
+    return "\n".join(map(line, [HEADS, *(_cells(row.case, row.figures) for row in rows)]))
+
+
+def line(cells: Sequence[str]) -> str:
+    """Return one line of the table, which is printed row by row: a crawl takes long, and may be the last."""
+    others = (cell.rjust(max(CELL, len(name))) for cell, name in zip(cells[1:], HEADS[1:], strict=True))
+    return "  ".join((cells[0].ljust(FIRST_CELL), *others))
 
 
 def _cells(case: dict[str, Any], figures: dict[str, Any]) -> list[str]:
@@ -103,15 +112,13 @@ def main() -> None:
     add("--rounds", type=int, default=1, help="run everything so many times, in turns")
     add("--json", type=Path, metavar="FILE", help="append the rows to this file as JSON lines")
     options = parser.parse_args()
-    rows = []
+    print(f"{head()}\n{line(HEADS)}", flush=True)
     for trial in trials(options):
         row = asyncio.run(measure("crawl", trial))
-        rows.append(row)
+        print(line(_cells(row.case, row.figures)), flush=True)
         if options.json:
             with options.json.open("a", encoding="utf-8") as file:
                 file.write(row.line() + "\n")
-    print(head())
-    print(shown(rows))
 
 
 if __name__ == "__main__":
