@@ -14,7 +14,7 @@ from bench.__main__ import LIMIT_S, PARTS, SELECTION, _run, main
 
 STARTS_ANOTHER = """
 import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-IS", "-c", "import time; time.sleep(60)"])
 open(sys.argv[1], "w").write(str(child.pid))
 time.sleep(60)
 """
@@ -32,7 +32,7 @@ def test_every_part_is_a_benchmark(name: str) -> None:
 
 def test_part_over_its_time_is_ended_with_all_it_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = tmp_path / "pid"
-    _run([sys.executable, "-c", STARTS_ANOTHER, str(told)], 2.0)
+    _run([sys.executable, "-IS", "-c", STARTS_ANOTHER, str(told)], 3.0)
     assert "cut off" in capsys.readouterr().out
     ends_at = time.monotonic() + 10.0
     while _lives(int(told.read_text())) and time.monotonic() < ends_at:
