@@ -90,6 +90,7 @@ def _batches(each: int, hosts: int, now: float) -> Iterator[Batch]:
                 url = url_of(number, at)
                 batch.added.append(QueueRow(host_id, number * each + at, url, 2, 1, 1 << 40, now, 0, 0, 0.0))
                 batch.seen.append(fingerprint(url))
+                batch.seen_shards.append(number & 4095)
         yield batch
 
 
@@ -100,6 +101,7 @@ def _hot_batch(numbers: range, urls: int, now: float) -> Batch:
     for at in numbers:
         batch.added.append(QueueRow(1, urls + at, url_of(0, at), 2, 1, 1 << 40, now, 0, 0, 0.0))
         batch.seen.append(fingerprint(url_of(0, at)))
+        batch.seen_shards.append(0)
     return batch
 
 
