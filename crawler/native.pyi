@@ -1,6 +1,7 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+def sort_of(href: str, characters_max: int) -> int: ...
 def find_marks(body: bytes, pairs: bytes) -> tuple[int, list[int]]: ...
 
 class Walker:

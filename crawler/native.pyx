@@ -2,7 +2,7 @@
 """Native doubles of the few functions that pass over every byte and every node of a page.
 
 Rule: each gives the same answer as its double in Python, which stays the reference: `find_marks` as
-`crawler.guard.find_marks`, `Walker.walk` as `crawler.extract.walk.walk_slowly`. The tree is selectolax's; it is read
+`crawler.guard.find_marks`, `sort_of` as `crawler.url.sort_of`, `Walker.walk` as `crawler.extract.walk.walk_slowly`. The tree is selectolax's; it is read
 through the functions that lexbor exports for bindings (their names end in `_noi`), so no layout of its structures is
 assumed. Where they are not to be had, importing this module raises ImportError, and all goes the slower way.
 """
@@ -11,9 +11,14 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport INTPTR_MAX, uintptr_t
-from libc.string cimport memchr, memset
+from libc.string cimport memchr, memcmp, memset
 
 import selectolax.lexbor
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    const void *PyUnicode_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
 cdef extern from "dlfcn.h" nogil:
     void *dlopen(const char *path, int mode)
@@ -47,6 +52,83 @@ cdef Piece name_of = <Piece>_function("lxb_dom_attr_qualified_name")
 cdef Piece value_of = <Piece>_function("lxb_dom_attr_value_noi")
 cdef TextOf text_of = <TextOf>_function("lxb_dom_node_text_content")
 cdef GiveBack give_back = <GiveBack>_function("lxb_dom_document_destroy_text_noi")
+
+cdef enum:
+    # The sorts of hrefs, as in `crawler.url`; more is where the host of an absolute one ends.
+    OTHER = 0
+    PATH = 1
+    RELATIVE = 2
+    QUERY = 3
+
+cdef enum:
+    # What a character may stand in.
+    UNCHANGED = 1
+    NAME = 2
+    WORD = 4
+
+cdef unsigned char _characters[256]
+memset(_characters, 0, sizeof(_characters))
+
+
+cdef void _allow(const char *characters, int where) noexcept:
+    while characters[0] != 0:
+        _characters[<unsigned char>characters[0]] |= where
+        characters += 1
+
+
+_allow("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_", UNCHANGED | WORD)
+_allow("!$&()*+,;=:@|~./?%[]-", UNCHANGED)
+_allow("abcdefghijklmnopqrstuvwxyz0123456789._-", NAME)
+
+
+def sort_of(str href not None, Py_ssize_t characters_max):
+    """Return the sort of an href: how it resolves if no parser is needed for that."""
+    cdef const unsigned char *text
+    cdef Py_ssize_t length = PyUnicode_GET_LENGTH(href)
+    cdef Py_ssize_t at = 1, end, sort
+    cdef unsigned char byte, before
+    if length == 0 or not PyUnicode_IS_COMPACT_ASCII(href):
+        return OTHER
+    text = <const unsigned char *>PyUnicode_DATA(href)
+    end = characters_max + 1
+    if text[0] == b"/":
+        if length > 1 and text[1] == b"/":
+            return OTHER
+        sort = PATH
+    elif text[0] == b"?":
+        sort = QUERY
+        end = characters_max
+    elif length > 7 and memcmp(text, b"http", 4) == 0 and memcmp(text + 4 + (text[4] == b"s"), b"://", 3) == 0:
+        at = 7 + (text[4] == b"s")
+        end = at
+        while at < length and _characters[text[at]] & NAME:
+            at += 1
+        if at == end or at >= length or text[at] != b"/" or text[end] == b".":
+            return OTHER
+        sort = at
+        at += 1
+        end = at + characters_max
+    elif _characters[text[0]] & WORD:
+        sort = RELATIVE
+    else:
+        return OTHER
+    before = text[at - 1]
+    while at < length:
+        byte = text[at]
+        if not _characters[byte] & UNCHANGED or (byte == b"." and before == b"/") or (byte == b"2" and before == b"%"):
+            return OTHER
+        if sort == RELATIVE:
+            if byte == b":":
+                return OTHER
+            if byte == b"?":
+                if at > end:
+                    return OTHER
+                sort = -RELATIVE  # the rest is its query
+                end = at + 1 + characters_max
+        before = byte
+        at += 1
+    return OTHER if length > end else RELATIVE if sort < 0 else sort
+
 
 def find_marks(bytes body not None, bytes pairs not None):
     """Return the number of `<` in a page, and the places of those that `pairs` picks by the two bytes after them.

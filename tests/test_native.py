@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.micro import PROFILES, make_page
 from bench.torture.html import BOMBS, body_of
-from crawler import guard
+from crawler import guard, url
 from crawler.extract import ExtractSettings
 from crawler.extract.tree import parse
 from crawler.extract.walk import Element, walk, walk_slowly
@@ -97,6 +97,39 @@ def test_context_is_read_in_python() -> None:
 )
 def test_marks_are_the_same_in_any_bytes(body: bytes) -> None:
     assert native.find_marks(body, guard.PAIRS) == guard.find_marks(body, guard.PAIRS)
+
+
+HREF = st.lists(
+    st.sampled_from(
+        [
+            *"/?#.%:@2a_Z0- é\t\x7f\"'",
+            "..",
+            "//",
+            "/.",
+            "%2e",
+            "http://",
+            "https://",
+            "http:",
+            "ftp://",
+            "a.example",
+            "x/",
+        ]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(HREF)
+def test_the_sort_is_the_same_of_any_href(href: str) -> None:
+    assert native.sort_of(href, url.URL_BYTES_MAX) == url.sort_of(href, url.URL_BYTES_MAX)
+
+
+@pytest.mark.parametrize("start", ["/", "a", "?", "http://h/", "https://h.example/a", "a?", f"a{'b' * 8192}?"])
+@pytest.mark.parametrize("end", ["", "?", "?b"])
+def test_the_sort_is_the_same_around_the_longest(start: str, end: str) -> None:
+    for size in range(url.URL_BYTES_MAX - 4, url.URL_BYTES_MAX + 4):
+        href = start + "c" * size + end
+        assert native.sort_of(href, url.URL_BYTES_MAX) == url.sort_of(href, url.URL_BYTES_MAX)
 
 
 def test_marks_need_a_whole_table() -> None:
