@@ -24,30 +24,50 @@ RECHECK_S: Final = 0.01
 """Until another worker's request may have ended; nobody tells when it does."""
 
 
+NOBODY: Final = -1
+
+
 def table_bytes(workers: int) -> int:
-    """Return what the table of so many workers takes: key, time and penalty, and a count of open requests of each."""
-    return SLOTS * (3 * 8 + 2 * workers)
+    """Return what the table of so many workers takes: key, time and penalty, and a count of open requests of each.
+
+    Before it who holds its lock.
+    """
+    return 8 + SLOTS * (3 * 8 + 2 * workers)
 
 
 class Lock:
-    """The kernel's lock on an open file; 1.2 us, and 2.1 as a generator, twice a page."""
+    """The kernel's lock on an open file; 1.2 us, and 2.1 as a generator, twice a page.
 
-    def __init__(self, handle: int) -> None:
+    A worker waits for it; the supervisor gets BlockingIOError instead, for it may have to kill the one that holds it.
+    """
+
+    def __init__(self, handle: int, holder: memoryview, number: int) -> None:
         self._handle = handle
+        self._holder = holder
+        self._mark = number + 1
+        self._how = fcntl.LOCK_EX if number >= 0 else fcntl.LOCK_EX | fcntl.LOCK_NB
 
     def __enter__(self) -> None:
-        fcntl.lockf(self._handle, fcntl.LOCK_EX, 1)
+        fcntl.lockf(self._handle, self._how, 1)
+        self._holder[0] = self._mark
 
     def __exit__(self, *_: object) -> None:
+        self._holder[0] = 0
         fcntl.lockf(self._handle, fcntl.LOCK_UN, 1)
+
+    @property
+    def holder(self) -> int:
+        """The worker that holds it, or died with it; NOBODY when none does."""
+        return int(self._holder[0]) - 1
 
 
 class AddressTable:
     """The shared table as worker `number` sees it."""
 
     def __init__(self, memory: memoryview, handle: int, workers: int, number: int) -> None:
-        self.locked = Lock(handle)
+        self.locked = Lock(handle, memory[:8].cast("Q"), number)
         """Held with `with`: keeps all others from changing the table."""
+        memory = memory[8:]
         self._keys = memory[: SLOTS * 8].cast("Q")
         self._next_at = memory[SLOTS * 8 : SLOTS * 16].cast("d")
         self._penalty = memory[SLOTS * 16 : SLOTS * 24].cast("d")
@@ -113,7 +133,7 @@ class AddressTable:
         self._next_at[slot] = max(self._next_at[slot], until)
 
     def bury(self, number: int, now: float, delay_s: float) -> None:
-        """Take the requests of a dead worker as ended now."""
+        """Take the requests of a dead worker as ended now. Raises BlockingIOError while a worker holds the lock."""
         with self.locked:
             for slot in range(SLOTS):
                 if self._open[slot * self._workers + number]:

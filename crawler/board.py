@@ -73,15 +73,15 @@ class Board:
     def bury(self, number: int, now: float, delay_per_ip_s: float) -> int:
         """Take a dead worker's requests as ended now; return the page that it was reading, 0 for none.
 
-        What it had counts on.
+        What it had counts on. Raises BlockingIOError, with nothing done, while a worker holds the table's lock.
         """
+        self.addresses.bury(number, now, delay_per_ip_s)
         cells, dead = self._cells, (number + 1) * CELLS
         mark = self.read_by(number)
         cells[0] += cells[dead]
         cells[1] += cells[dead + 1]
         for cell in range(dead, dead + CELLS):
             cells[cell] = 0
-        self.addresses.bury(number, now, delay_per_ip_s)
         return mark
 
 

@@ -13,15 +13,17 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from crawler.board import Board
-from crawler.dispatch import LINE_BYTES_MAX, Ended, Fault, Order, State, line_of, report_in, stop_line
+from crawler.dispatch import LINE_BYTES_MAX, Ended, Fault, Order, State, first_of, line_of, report_in, stop_line
 from crawler.stats import Snapshot
 from crawler.supervisor import Crawl, Watch
 from crawler.url import domains_of, host_of, shard_of
+from storage.errors import StorageError
 from storage.leases import Shards
 from storage.records import Batch
 from storage.runs import EXHAUSTED, RunInfo
@@ -31,12 +33,16 @@ if TYPE_CHECKING:
     from config import Settings
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+WORKER = "crawler.worker_process"
+"""The module that a worker runs."""
 LOOK_S: Final = 0.1
 """Between two looks whether the crawl is over."""
 DEATHS_MAX: Final = 5
 """Lives of a worker in a row in which it fetched nothing; then the crawl ends."""
 SILENCE_S: Final = 60.0
 """After which a worker counts as hanging and is killed: it tells its state every fifth of a second."""
+HALTED_S: Final = 1.0
+"""Between two looks that are LOOK_S apart: the supervisor itself stood still, and what workers told lies unread."""
 START_S: Final = 300.0
 """How long it may take to tell the first one: a large queue is read before."""
 STRIKES: Final = 2
@@ -67,6 +73,11 @@ class Post:
     ended: Ended | None = None
     deaths: int = 0
     """In a row without a page."""
+
+    def is_silent(self, now: float) -> bool:
+        """Tell whether a worker is here and has told nothing for too long."""
+        limit_s = START_S if self.state is None else SILENCE_S
+        return self.process is not None and self.process.returncode is None and now - self.heard_at > limit_s
 
 
 class Crew(Crawl):
@@ -104,6 +115,8 @@ class Crew(Crawl):
         self._posts = [Post(number, shards) for number, shards in enumerate(await store.divide(self._workers))]
         try:
             await self._supervise(store, run, board)
+        except* StorageError as faults:
+            self._fault = self._fault or first_of(faults)
         finally:
             await self._kill_all()
             board.close()
@@ -117,8 +130,9 @@ class Crew(Crawl):
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch_end(store))
-                for post in self._posts:
-                    tasks.create_task(self._keep(post, store, run, board))
+                watching = tasks.create_task(self._watch_silence(board))
+                await asyncio.wait([tasks.create_task(self._keep(post, store, run, board)) for post in self._posts])
+                watching.cancel()
         finally:
             if timer is not None:
                 timer.cancel()
@@ -143,7 +157,7 @@ class Crew(Crawl):
             await self._live(post, self._order(post, run, board, store.lock))
             if post.ended is not None or self._fault is not None:
                 break
-            mark = board.bury(post.number, time.monotonic(), self._settings.politeness.delay_per_ip)
+            mark = await self._bury(post, board)
             await store.revoke(post.shards)
             await store.commit(Batch(counters={DEATHS: 1}), time.time())
             self._mourn(post, mark)
@@ -152,6 +166,13 @@ class Crew(Crawl):
                 break
         if not self.stopping:
             self.stop(post.ended.reason if post.ended is not None else "a fault")
+
+    async def _bury(self, post: Post, board: Board) -> int:
+        """Take a dead worker off the board as soon as no other changes the table; return the page it was reading."""
+        while True:
+            with suppress(BlockingIOError):
+                return board.bury(post.number, time.monotonic(), self._settings.politeness.delay_per_ip)
+            await asyncio.sleep(LOOK_S)
 
     def _order(self, post: Post, run: RunInfo, board: Board, lock: int) -> Order:
         settings, workers = self._settings, self._workers
@@ -182,7 +203,7 @@ class Crew(Crawl):
     async def _live(self, post: Post, order: Order) -> None:
         """Run one process to its end and take in what it tells."""
         process = post.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "crawler.worker_process", cwd=ROOT, stdin=PIPE, stdout=PIPE,
+            sys.executable, "-m", WORKER, cwd=ROOT, stdin=PIPE, stdout=PIPE,
             pass_fds=(order.board, order.lock), start_new_session=True, limit=LINE_BYTES_MAX,
         )  # fmt: skip
         assert process.stdin is not None and process.stdout is not None
@@ -222,12 +243,35 @@ class Crew(Crawl):
             self._fault = self._fault or WorkerDies()
             self.stop("a fault")
 
-    def _kill_hanging(self) -> None:
-        """Kill workers that have told nothing for too long: a page that is read without end is one's last."""
+    async def _watch_silence(self, board: Board) -> None:
+        """Kill workers that hang, also while the crawl stops, until all have ended."""
+        looked_at = time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now = time.monotonic()
+            if now - looked_at > HALTED_S:
+                self._listen_again(now)
+            self._kill_hanging(board, now)
+            looked_at = now
+
+    def _kill_hanging(self, board: Board, now: float) -> None:
+        """Kill workers that have told nothing for too long: a page that is read without end is one's last.
+
+        Where one of them holds the lock of the address table, the others may only wait for it, and have time again.
+        """
+        silent = [post for post in self._posts if post.is_silent(now)]
+        holder = board.addresses.locked.holder
+        holding = [post for post in silent if post.number == holder]
+        for post in holding or silent:
+            assert post.process is not None
+            post.process.kill()
+        if holding:
+            self._listen_again(now)
+
+    def _listen_again(self, now: float) -> None:
+        """Count the silence of all from now on."""
         for post in self._posts:
-            process, limit_s = post.process, START_S if post.state is None else SILENCE_S
-            if process is not None and process.returncode is None and time.monotonic() - post.heard_at > limit_s:
-                process.kill()
+            post.heard_at = now
 
     async def _kill_all(self) -> None:
         """End what still runs, at once."""
@@ -245,7 +289,6 @@ class Crew(Crawl):
         resting, looked_at = None, 0.0
         while not self.stopping:
             await asyncio.sleep(LOOK_S)
-            self._kill_hanging()
             if resting is not None and resting == self._resting(looked_at):
                 queued = sum(post.snapshot.queued for post in self._posts if post.snapshot is not None)
                 self.stop("only parked hosts remain" if queued else EXHAUSTED)

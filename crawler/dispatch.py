@@ -7,7 +7,7 @@ tells its `State` all the time, a `Snapshot` now and then, and at last either `E
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Final, cast
 
 import orjson
 
@@ -73,6 +73,14 @@ class Fault:
     def as_error(self) -> StorageError:
         kind: type[StorageError] = getattr(errors, self.kind, StorageError)
         return kind(self.where, self.detail)
+
+
+def first_of(faults: BaseExceptionGroup[StorageError]) -> StorageError:
+    """Return the first of the faults that several tasks met."""
+    first: BaseException = faults
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return cast("StorageError", first)
 
 
 Report = State | Snapshot | Ended | Fault

@@ -24,7 +24,7 @@ from yarl import URL
 from crawler.addresses import AddressGuard, Endpoint, literal
 from crawler.body import ACCEPT_ENCODING, Decoder
 from crawler.deadlines import Deadlines, Flight
-from crawler.fetch_errors import WEB_FAULTS, BlockedAddressError, NoAnswerError, failure_of, one_line
+from crawler.fetch_errors import WEB_FAULTS, BlockedAddressError, NoAnswerError, failure_of, let_go, one_line
 from crawler.fields import decode, encode
 from crawler.outcome import Answer, Failed, Fetched, Headers, Outcome, Redirected
 from crawler.wire import Connections, Route, Wire
@@ -188,7 +188,9 @@ class Fetcher:
                 raise
             return visit.failed(Failure.TIMEOUT, f"no {flight.waiting_for} in time")
         except WEB_FAULTS as error:
-            return visit.failed(_failure(error, visit.wire), one_line(error))
+            failed = visit.failed(_failure(error, visit.wire), one_line(error))
+            let_go(error)
+            return failed
         finally:
             self._deadlines.end(flight)
 
@@ -313,9 +315,9 @@ async def _drain(visit: Visit, stream: StreamReader) -> None:
     except asyncio.CancelledError:
         if not visit.flight.ran_out():
             raise
-    except WEB_FAULTS:
+    except WEB_FAULTS as error:
         # The head is the outcome; a connection whose rest is broken is not kept, because the stream has no end.
-        return
+        let_go(error)
 
 
 def _is_wanted(content_type: str | None, types: frozenset[str] | None) -> bool:

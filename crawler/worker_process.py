@@ -14,14 +14,14 @@ import time
 from asyncio import StreamReader
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, cast
+from typing import Final
 
 import uvloop
 
 from config import Settings
 from crawler.board import Board
 from crawler.cli.logs import open_log, request_log
-from crawler.dispatch import LINE_BYTES_MAX, Ended, Fault, Order, Report, State, line_of, order_in, stop_in
+from crawler.dispatch import LINE_BYTES_MAX, Ended, Fault, Order, Report, State, first_of, line_of, order_in, stop_in
 from crawler.exchange import LEASE_S, POLL_S, Exchange
 from crawler.memory import collecting_seldom, keep_freed_memory
 from crawler.supervisor import Crawl, Watch
@@ -133,10 +133,7 @@ async def serve() -> int:
 
 def _explain(line: Line, faults: BaseExceptionGroup[StorageError]) -> int:
     """Tell the first fault; a lost lease is none of the operator's."""
-    first: BaseException = faults
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]
-    error = cast("StorageError", first)
+    error = first_of(faults)
     if isinstance(error, LeaseLost):
         return LEASE_LOST
     line.tell(Fault.of(error))

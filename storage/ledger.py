@@ -1,7 +1,8 @@
 """The few rows by which a database keeps its books, and whether all are there as they were written.
 
 Rule: runs, batches, segments, counters, generations and what `meta` says carry sums, and a run knows how many of the
-others there are: a changed row, or one that its page no longer shows, is told before anybody goes by it. SQLite
+others there are: a changed row, or one that its page no longer shows, is told before anybody goes by it. So are offers
+between workers, whose number follows from the counters; leases and errands are made anew at each start. SQLite
 computes the sums itself, by a function that whoever writes or checks has to `add_row_sum` to the connection.
 """
 

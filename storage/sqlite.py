@@ -16,24 +16,16 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
-from time import monotonic
 from typing import Any, Final, Self, TypeVar, cast
 
 import aiosqlite
-from tenacity import (
-    RetryCallState,
-    retry,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_fixed,
-    wait_random_exponential,
-)
 
 from storage import ledger, statements
 from storage.directory import DataDirectory, locked, prepare_database, remove_orphans
-from storage.errors import DatabaseBusy, DataCorrupt, DataGone, DiskFault
+from storage.errors import DatabaseBusy, DataCorrupt, DataGone
 from storage.faults import translated
 from storage.leases import ALL, Lease
+from storage.patience import despite_disk_faults, while_locked
 from storage.records import Batch, HostRow, QueueRow, RobotsRow
 from storage.rowsum import row_sum, summed_of_host, with_host_sum, with_sum
 from storage.runs import EXHAUSTED, REPLACED, RunInfo, Totals
@@ -46,27 +38,9 @@ STATUS_SQL: Final = statements.load("storage.sql", "status")
 BUSY_TIMEOUT_S: Final = 1.0
 """How long SQLite itself waits for another writer (a generation being published takes milliseconds)."""
 
-LOCKED_MAX_S = 120.0
-"""How long a crawl waits in all while another process, a backup perhaps, holds the database."""
-
-COMMIT_TRIES: Final = 3
-"""Of one batch, when the disk reports an error: the outcome of a commit is then unknown."""
-
 Row = tuple[Any, ...]
 HOST_VALUES: Final[Callable[[HostRow], Row]] = attrgetter(*(f.name for f in fields(HostRow)))
 T = TypeVar("T")
-
-
-def _was_too_long(state: RetryCallState) -> bool:
-    """Tell whether a call has met a locked database for longer than it is worth, or its store is being closed."""
-    store: CrawlStore = state.args[0]
-    impatient = store.closing or monotonic() >= store.patient_until
-    return impatient or (state.seconds_since_start or 0.0) >= LOCKED_MAX_S
-
-
-_while_locked: Final = retry(
-    retry=retry_if_exception_type(DatabaseBusy), wait=wait_fixed(0.1), stop=_was_too_long, reraise=True
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +166,7 @@ class CrawlStore:
             files = await asyncio.to_thread(self._writer.write, self._run, number, batch.pages, batch.links)
         return Prepared(batch, number, files)
 
-    @retry(
-        retry=retry_if_exception_type(DiskFault),
-        wait=wait_random_exponential(multiplier=0.1, max=2.0),
-        stop=stop_after_attempt(COMMIT_TRIES),
-        reraise=True,
-    )
+    @despite_disk_faults
     async def _settle(self, prepared: Prepared, now: float) -> None:
         try:
             async with self._transaction():
@@ -367,7 +336,7 @@ class CrawlStore:
         finally:
             self._database_turn.release()
 
-    @_while_locked
+    @while_locked
     async def _begin(self) -> None:
         """Take the database's turn and begin; while another process holds the database, reads have their turn."""
         await self._database_turn.acquire()
@@ -412,7 +381,7 @@ class CrawlStore:
     async def _number(self, name: str, *values: object) -> int:
         return int((await self._rows(name, *values))[0][0])
 
-    @_while_locked
+    @while_locked
     async def _read(self, name: str, *values: object, source: Mapping[str, str] = SQL) -> list[Row]:
         async with self._database_turn:
             with self._noting_locks():

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from crawler.addresstable import RECHECK_S, SLOTS, WAYS, SharedAddressGate, SharedAddressGates
+from crawler.addresstable import NOBODY, RECHECK_S, SLOTS, WAYS, SharedAddressGate, SharedAddressGates
 from crawler.board import Board
 from crawler.outcome import Failed, Fetched
 from crawler.politeness import PENALTY_MAX_S
@@ -156,6 +156,33 @@ with Board({handle}, 2, 1).addresses.locked:
         assert asyncio.run(die(supervisor.handle)) == -9
         with supervisor.addresses.locked:
             pass
+
+
+async def test_supervisor_never_waits_for_the_lock_and_knows_who_holds_it() -> None:
+    code = """
+import signal
+from crawler.board import Board
+with Board({handle}, 2, 1).addresses.locked:
+    print(flush=True)
+    signal.pause()
+"""
+    with boards() as (supervisor, one, _two):
+        dead = SharedAddressGate(one.addresses, 7, SharedAddressGates(one.addresses, 1.0, 1)._pace)
+        assert dead.enter(10.0)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code.format(handle=supervisor.handle),
+            pass_fds=(supervisor.handle,), stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        await process.stdout.readline()
+        assert supervisor.addresses.locked.holder == 1
+        with pytest.raises(BlockingIOError):
+            supervisor.bury(0, 20.0, 1.0)
+        process.kill()
+        await process.communicate()
+        supervisor.bury(0, 20.0, 1.0)
+        assert supervisor.addresses.locked.holder == NOBODY
+        assert not one.addresses.open_in_all(one.addresses.find(7))
 
 
 async def test_two_processes_never_enter_together() -> None:

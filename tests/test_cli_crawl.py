@@ -24,6 +24,7 @@ from bench.vweb.site import Web
 from config import load
 from crawler.url import host_of
 from storage.manifest import Manifest
+from storage.records import Failure, PageRow
 from storage.segments import read_pages
 from storage.status import read_status
 from tests.commands import SMALL, WAIT_S, Run, Started, runner, small_web, start, write_config
@@ -73,9 +74,13 @@ def wait_for(process: Started, pattern: str) -> str:
     pytest.fail(f"it ended without {pattern!r}: {''.join(read)}")
 
 
-def stored_urls(data_dir: Path) -> list[str]:
+def stored_rows(data_dir: Path) -> list[PageRow]:
     with Manifest.open(data_dir) as manifest:
-        return [row.url for part in manifest.segments("pages") for row in read_pages(data_dir / part.path)]
+        return [row for part in manifest.segments("pages") for row in read_pages(data_dir / part.path)]
+
+
+def stored_urls(data_dir: Path) -> list[str]:
+    return [row.url for row in stored_rows(data_dir)]
 
 
 @pytest.mark.parametrize(
@@ -196,14 +201,21 @@ def test_log_is_one_line_of_text_a_period(tmp_path: Path, web: Running, started:
     assert "\x1b" not in err
 
 
-def test_log_as_json_has_an_object_on_every_line(tmp_path: Path, web: Running, started: list[Started]) -> None:
-    process = start(tmp_path, "crawl", write_config(web, tmp_path, more=JSON, delay="100ms"))
+@pytest.mark.parametrize("workers", [1, 2])
+def test_log_as_json_has_one_object_a_period_for_the_whole_crawl(
+    tmp_path: Path, web: Running, started: list[Started], workers: int
+) -> None:
+    process = start(tmp_path, "crawl", write_config(web, tmp_path, more=JSON, delay="100ms", workers=workers))
     started.append(process)
     _, err = process.communicate(timeout=WAIT_S)
     *progress, ended = (orjson.loads(line) for line in err.splitlines())
     assert {line["event"] for line in progress} == {"progress"}
     assert (ended["event"], ended["reason"], ended["queued"]) == ("ended", "exhausted", 0)
     assert progress[-1]["hosts"]
+    moments, attempts = ([line[name] for line in (*progress, ended)] for name in ("elapsed_s", "attempts"))
+    assert len(set(moments[:-1])) == len(progress) > 1, "one at a time, not one of each worker"
+    assert attempts == sorted(attempts)
+    assert attempts[-1] == len([row for row in stored_rows(tmp_path / "data") if row.failure != Failure.ROBOTS])
 
 
 def test_every_request_is_logged_at_level_debug(run: Run, tmp_path: Path, web: Running) -> None:

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import pytest
 
+from bench.torture.doomed import HOLDING, Doom, Plan
+from bench.torture.victim import DOOMED, PLAN
 from bench.vweb.expected import Expected
 from bench.vweb.log import by_address, by_host, most_open, read_log, shortest_gaps
 from bench.vweb.process import ROOT, Running, serve
@@ -24,11 +26,14 @@ from bench.vweb.site import Web
 from bench.vweb.spec import NO_FAULTS, WebSpec
 from config import Settings
 from crawler import crew as module
-from crawler.crew import Crew, WorkerDies, crawl_of, usable_cores, workers_for
+from crawler.board import Board
+from crawler.crew import Crew, Post, WorkerDies, crawl_of, usable_cores, workers_for
+from crawler.dispatch import State
 from crawler.supervisor import Report
 from crawler.url import fingerprint
 from storage.directory import DataDirectory, is_held
 from storage.errors import DataCorrupt
+from storage.leases import ALL
 from storage.status import read_status
 from tests.crawling import Sections, Stored, page, serving, settings_at
 
@@ -133,15 +138,19 @@ async def test_worker_that_dies_or_hangs_is_replaced_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SILENCE_S", 3.0)
+    monkeypatch.setattr(module, "WORKER", DOOMED)
+    monkeypatch.setenv(PLAN, str(tmp_path / "plan"))
+    plan = Plan(tmp_path / "plan")
+    plan.write([Doom(HOLDING, 200, signal.SIGSTOP)])  # so that the other stands still with it
     async with serve(SPEC, ADDRESSES, log=tmp_path / "log") as web:
         sea = Sea(web, tmp_path)
         crew = sea.crew(2)
         running = asyncio.create_task(crew.run())
-        for post, number in ((0, signal.SIGKILL), (1, signal.SIGSTOP)):
-            await had(crew, 60 + 60 * post)
-            process = crew._posts[post].process
-            assert process is not None
-            process.send_signal(number)
+        await until(plan.met)
+        await had(crew, 120)
+        process = crew._posts[0].process
+        assert process is not None
+        process.kill()
         report = await asyncio.wait_for(running, PATIENCE_S)
     assert report.reason == "exhausted"
     assert_complete(sea)
@@ -259,6 +268,47 @@ async def kill_readers_of(url: str, crew: Crew) -> None:
                 with suppress(ProcessLookupError):
                     os.kill(post.process.pid, signal.SIGKILL)
                 await post.process.wait()
+
+
+@pytest.mark.parametrize(
+    ("halted_s", "code"),
+    [
+        pytest.param(module.HALTED_S, -signal.SIGKILL, id="a worker hangs"),
+        pytest.param(0.0, None, id="the supervisor itself stood still"),
+    ],
+)
+async def test_silence_ends_a_worker_but_not_where_nobody_listened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, halted_s: float, code: int | None
+) -> None:
+    monkeypatch.setattr(module, "HALTED_S", halted_s)
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    crew, board = Crew(settings_at(None, tmp_path), [], 2), Board.make(2)
+    process = await asyncio.create_subprocess_exec("sleep", "60")
+    post = Post(0, ALL, process, State(0.0, idle=False, activity=0), heard_at=-1000.0)
+    crew._posts = [post]
+    watching = asyncio.create_task(crew._watch_silence(board))
+    await until(lambda: process.returncode is not None or post.heard_at > 0.0)
+    assert process.returncode == code
+    watching.cancel()
+    board.close()
+    if code is None:
+        process.kill()
+    await process.wait()
+
+
+async def test_stop_waits_for_a_halted_worker_only_as_long_as_it_may_be_silent(
+    sea: Sea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SILENCE_S", 2.0)
+    crew = sea.crew(2)
+    running = asyncio.create_task(crew.run())
+    await had(crew, 20)
+    process = crew._posts[0].process
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    crew.stop("interrupted")
+    report = await asyncio.wait_for(running, PATIENCE_S)
+    assert (report.reason, read_status(sea.data).totals.conserved) == ("interrupted", True)
 
 
 async def test_workers_that_never_come_to_anything_end_the_crawl(sea: Sea) -> None:

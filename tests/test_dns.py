@@ -112,6 +112,19 @@ async def test_silent_server_is_a_failure_in_time(monkeypatch: pytest.MonkeyPatc
     assert "time" in answer.detail
 
 
+async def test_name_server_that_is_slower_than_usual_is_waited_for() -> None:
+    zone = Zone({("site.example", A): [PUBLIC]}, default=[PUBLIC])
+    async with resolving(zone) as resolver, asyncio.timeout(10):
+        for number in range(8):  # so that c-ares knows it for quick
+            await resolver.resolve(f"h{number}.example")
+        zone.silent = True
+        waiting = asyncio.create_task(resolver.resolve("site.example"))
+        while zone.asked.count(("site.example", A)) < 3:
+            await zone.heard.get()
+        zone.silent = False
+        assert isinstance(await waiting, Resolved)
+
+
 async def test_same_name_is_asked_once_at_a_time() -> None:
     zone = Zone({("site.example", A): [PUBLIC]})
     async with resolving(zone) as resolver:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import shutil
 import ssl
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from crawler.addresses import AddressGuard, Endpoint
-from crawler.fetch import Fetcher
+from crawler.body import Decoder
+from crawler.fetch import Fetcher, Visit
 from crawler.outcome import Failed, Fetched
 from storage.records import Failure
 from tests.fetching import LOOPBACK, PAGE, QUICK, failure_of, outcome_of, serving, tunnel
@@ -42,6 +44,27 @@ from tests.servers import Exchange, answering, response, serve
 )
 async def test_broken_answer_is_one_failure_and_never_a_page(answer: bytes, reset: bool, failure: Failure) -> None:
     assert failure_of(await outcome_of(answer, reset=reset)) is failure
+
+
+@pytest.mark.parametrize(
+    ("head", "reset"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", False, id="cut short"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", True, id="reset"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nabc", False, id="broken chunk"),
+        pytest.param(b"HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nabc", False, id="broken rest"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nnot gzip", False, id="broken coding"),
+        pytest.param(b"", False, id="no answer"),
+    ],
+)
+async def test_failed_fetch_leaves_nothing_to_the_cycle_collector(head: bytes, reset: bool) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        assert isinstance(await outcome_of(head, reset=reset), Failed)
+        assert [left for left in gc.get_objects() if isinstance(left, Visit | Decoder)] == []
+    finally:
+        gc.enable()
 
 
 async def test_broken_chunk_that_comes_later_fails_at_once() -> None:

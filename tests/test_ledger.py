@@ -11,8 +11,9 @@ import pytest
 
 from storage.errors import DataCorrupt
 from storage.manifest import Manifest
-from storage.records import Batch
+from storage.records import Batch, OfferRow, Via
 from storage.runs import EXHAUSTED
+from storage.sharing import SharedStore
 from storage.sqlite import CrawlStore
 from storage.status import read_status
 from tests.store_rows import NOW, fetched, found, queued
@@ -103,6 +104,29 @@ async def test_changed_count_that_is_added_to_is_still_told(tmp_path: Path) -> N
         await store._database.execute("UPDATE counters SET count = 7")
         await store.commit(Batch(counters={"pages": 1}), NOW)
         with pytest.raises(DataCorrupt, match="counter pages of run 1 has changed"):
+            read_status(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param("UPDATE offers SET url = 'http://x/' WHERE shard = 1", "offer of http://x/ has changed", id="url"),
+        pytest.param("UPDATE offers SET shard = 9999 WHERE shard = 1", "offer of http://b/1 has changed", id="shard"),
+        pytest.param("DELETE FROM offers WHERE shard = 1", "of 2 offers 1 are left", id="lost"),
+        pytest.param("INSERT INTO offers SELECT 3, url, host, depth, via, hops, discovered_from, row_sum FROM offers"
+                     " WHERE shard = 1", "offer of http://b/1 has changed", id="another"),
+    ],
+)  # fmt: skip
+async def test_changed_or_lost_offer_between_workers_is_told(tmp_path: Path, change: str, told: str) -> None:
+    offers = [OfferRow(shard, f"http://b/{shard}", "b", 2, Via.LINK, 0, None) for shard in (0, 1, 2)]
+    async with SharedStore.open(tmp_path, compression_level=3) as store:
+        await store.start_run("test", "{}", fresh=False, now=NOW)
+        await store.commit(Batch(offers=offers[:2], counters={"offers.made": 2}), NOW)
+        await store.commit(Batch(offers=offers, counters={"offers.made": 3}), NOW)
+        await store.commit(Batch(taken=[(0, "http://b/0")], counters={"offers.taken": 1}), NOW)
+        read_status(tmp_path)
+        await store._database.execute(change)
+        with pytest.raises(DataCorrupt, match=told):
             read_status(tmp_path)
 
 

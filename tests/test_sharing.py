@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -56,7 +56,8 @@ async def test_pages_of_two_workers_lie_in_segments_of_their_own(tmp_path: Path,
 async def test_books_are_in_order_whoever_commits(tmp_path: Path, sharing: Sharing, supervisor: SharedStore) -> None:
     low, high = [await sharing.worker(shards, str(shards.first)) for shards in HALVES]
     for number, store in enumerate((low, high, high, supervisor, low)):
-        await store.commit(replace(fetched(number, number % 2), offers=[offer("http://there.example/")]), NOW)
+        offered: dict[str, Any] = {"offers": [offer("http://there.example/")], "counters": {"offers.made": 1}}
+        await store.commit(replace(fetched(number, number % 2), **offered), NOW)
         with Manifest.open(tmp_path) as manifest:
             listed = [segment.id for kind in KINDS for segment in manifest.segments(kind)]
         assert sorted(listed) == list(range(1, len(listed) + 1))

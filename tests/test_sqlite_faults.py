@@ -204,7 +204,7 @@ async def test_held_database_is_waited_for_until_it_is_free(impatient: None, sto
 async def test_database_held_for_too_long_is_named(
     impatient: None, store: CrawlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.sqlite.LOCKED_MAX_S", 0.0)
+    monkeypatch.setattr("storage.patience.LOCKED_MAX_S", 0.0)
     batch = found(queued(1, 1))
     with held(store.directory.root), pytest.raises(DatabaseBusy, match="Another process holds"):
         await store.commit(batch, NOW)

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tenacity import wait_none
 
 from storage.records import Batch, HostRow, QueueRow
 from storage.sqlite import CrawlStore
@@ -95,7 +94,7 @@ def disturb(store: CrawlStore, event: str, patch: pytest.MonkeyPatch) -> None:
             raise faults.pop()
 
     patch.setattr(store._database, "commit", disturbed)
-    patch.setattr(CrawlStore._settle.retry, "wait", wait_none())
+    patch.setattr("storage.patience.DISK_WAIT_MAX_S", 0.0)
 
 
 async def compare(store: CrawlStore, model: Model) -> None:

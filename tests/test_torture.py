@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 import uvloop
 
 from bench.torture import clock, damage, neighbours, politeness, soak, storage
 
 
-def test_servers_see_every_delay_kept_over_two_restarts() -> None:
-    assert [figure for figure in politeness.run(0.12) if not figure.holds] == []
+@pytest.mark.parametrize("workers", [1, 2])
+def test_servers_see_every_delay_kept_over_two_restarts(workers: int) -> None:
+    assert [figure for figure in politeness.seen(workers, 0.12) if not figure.holds] == []
 
 
 def test_damaged_files_give_no_wrong_answer_and_copies_of_a_running_crawl_are_whole() -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from bench.torture.figures import Figure, table
 
 PARTS: Final = (
-    *("crash", "faults", "damage", "storage", "clock", "resume", "machine"),
+    *("crash", "deaths", "faults", "damage", "storage", "clock", "resume", "machine"),
     *("politeness", "robots", "neighbours", "addresses", "echo", "html", "fuzz", "soak"),
 )
 

@@ -30,7 +30,7 @@ from crawler.url import normalise
 from storage.records import Failure, PageRow
 
 COMMAND: Final = "python -m bench.torture.addresses"
-LONGEST_S: Final = 60.0
+LONGEST_S: Final = 100.0
 REBINDINGS: Final = 100
 
 ADDRESSES: Final = (

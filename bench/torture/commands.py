@@ -112,3 +112,8 @@ async def until(holds: Callable[[], object], longest_s: float = LONGEST_S) -> No
     async with _at_most(longest_s, "sign of what was waited for"):
         while not holds():  # noqa: ASYNC110  # nobody here could set an event
             await asyncio.sleep(0.02)
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started, in order: the workers of a crawl by several."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

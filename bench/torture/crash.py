@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -150,7 +150,9 @@ async def _live(config: Path, data_dir: Path, kill: Kill) -> tuple[int, str]:
     return process.returncode, errors.decode(errors="replace")[-2000:]
 
 
-async def start(config: Path, data_dir: Path, kill: Kill) -> asyncio.subprocess.Process:
+async def start(
+    config: Path, data_dir: Path, kill: Kill, environment: Mapping[str, str] | None = None
+) -> asyncio.subprocess.Process:
     """Start a crawler and return when it has loaded its code."""
     stop_hit = STOP_HIT if kill.stopping else 0
     arguments = [str(data_dir), kill.at, str(kill.hit), str(stop_hit), "crawl", str(config)]
@@ -160,6 +162,7 @@ async def start(config: Path, data_dir: Path, kill: Kill) -> asyncio.subprocess.
         "bench.torture.victim",
         *arguments,
         cwd=ROOT,
+        env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -168,7 +171,7 @@ async def start(config: Path, data_dir: Path, kill: Kill) -> asyncio.subprocess.
     return process
 
 
-def write_config(web: Running, folder: Path) -> Path:
+def write_config(web: Running, folder: Path, workers: int = 1) -> Path:
     """Write a config file that crawls the whole web into `folder`/data, committing often."""
     seeds = ", ".join(f'"{seed}"' for seed in web.seeds)
     config = folder / "crawl.toml"
@@ -176,7 +179,7 @@ def write_config(web: Running, folder: Path) -> Path:
 [crawl]
 seeds = [{seeds}]
 data_dir = "data"
-workers = 1
+workers = {workers}
 [scope]
 follow = "any"
 include = ["*.test/*"]

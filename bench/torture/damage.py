@@ -2,7 +2,8 @@
 
 Run with `python -m bench.torture.damage`. A data directory as a kill leaves it is copied, one byte of one file is
 changed or its write-ahead log is cut; then the crawl goes on to its end. Expected: the pages and links of an
-undisturbed crawl, or an error of one line. And 100 copies of the files are taken while a crawl commits, each of which
+undisturbed crawl, or an error of one line. The same with one by two workers, whose own tables are aimed at besides. And
+100 copies of the files are taken while a crawl commits, each of which
 must open as a crawl that had stopped after one of its commits.
 """
 
@@ -19,7 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -45,6 +46,8 @@ HALF_COMMITS: Final = 6
 """Commits after which it is killed, of about twenty."""
 LINGERING_S: Final = 0.05
 """Delay of the crawl that is killed, so that it is met under way."""
+TABLES: Final = ("offers", "leases", "errands", "counters")
+"""What only several workers have, and the books of the first."""
 COMMAND: Final = "python -m bench.torture.damage"
 
 
@@ -76,15 +79,20 @@ async def crawl(web: Running, data_dir: Path, max_pages: int = 0) -> None:
     await Crawl(settings_for(web, data_dir, max_pages), web.seeds).run()
 
 
-async def stopped_halfway(web: Running, data_dir: Path) -> None:
+async def stopped_halfway(web: Running, data_dir: Path, workers: int = 1) -> None:
     """Make a data directory of a part of a crawl, with a write-ahead log as only a crash leaves one."""
     with tempfile.TemporaryDirectory(prefix="linkmill-half-") as name:
         folder, data = Path(name), Path(name, "data")
-        commands.write_config(folder, web, data, politeness={"delay": LINGERING_S}, storage={"commit_interval": "50ms"})
+        often: dict[str, object] = {"commit_interval": "50ms"}
+        slow: dict[str, object] = {"delay": LINGERING_S}
+        commands.write_config(folder, web, data, crawl={"workers": workers}, politeness=slow, storage=often)
         async with commands.started(folder, "crawl", "--quiet", commands.CONFIG) as process:
-            await commands.until(lambda: process.returncode or len(list(data.rglob("pages-*"))) >= HALF_COMMITS)
+            enough = HALF_COMMITS * workers
+            await commands.until(lambda: process.returncode or len(list(data.rglob("pages-*"))) >= enough)
             assert process.returncode is None, "it ended too early"
-            with halted(process.pid):
+            with ExitStack() as halting:
+                for pid in (process.pid, *commands.children(process.pid)):
+                    halting.enter_context(halted(pid))
                 shutil.copytree(data, data_dir)
     assert (data_dir / "crawl.db-wal").stat().st_size, "no log to damage"
 
@@ -122,6 +130,31 @@ async def flips(web: Running, half: Path, whole: Attempts, number: int, chance: 
         flip(file, at, bit)
         found.append(await harm(web, data_dir, whole, f"{file.name}: bit {bit} of byte {at:,}"))
     return found
+
+
+async def aimed_flips(web: Running, half: Path, whole: Attempts, number: int, chance: random.Random) -> list[Harmed]:
+    """Change one bit of the first page of each of `TABLES`, its log emptied into the database before."""
+    found = []
+    for table in TABLES * number:
+        data_dir = _copied(half)
+        file = data_dir / "crawl.db"
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            page_bytes = database.execute("PRAGMA page_size").fetchone()[0]
+            page = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
+        at = (page - 1) * page_bytes + _inked(file, (page - 1) * page_bytes, page_bytes, chance)
+        bit = chance.randrange(8)
+        flip(file, at, bit)
+        found.append(await harm(web, data_dir, whole, f"{table}: bit {bit} of byte {at:,}"))
+    return found
+
+
+def _inked(file: Path, start: int, page_bytes: int, chance: random.Random) -> int:
+    """Return a place of a page at which something is written."""
+    with file.open("rb") as database:
+        database.seek(start)
+        page = database.read(page_bytes)
+    return chance.choice([at for at, byte in enumerate(page) if byte])
 
 
 async def cuts(web: Running, half: Path, whole: Attempts, number: int, chance: random.Random) -> list[Harmed]:
@@ -213,10 +246,13 @@ async def torture(scale: float) -> list[Figure]:
             whole = Stored(folder / "whole").attempts()
             await stopped_halfway(web, folder / "half")
             assert read_status(folder / "half").totals.queued
+            await stopped_halfway(web, folder / "shared", workers=2)
             await crawl(web, folder / "stopped", HALF)
             number = max(4, round(FLIPS * scale))
             flipped = await flips(web, folder / "half", whole, number // 4, chance)
             flipped += await flips(web, folder / "stopped", whole, number, chance)
+            shared = await flips(web, folder / "shared", whole, number // 4, chance)
+            shared += await aimed_flips(web, folder / "shared", whole, max(2, number // 15), chance)
             cut = await cuts(web, folder / "half", whole, max(2, round(CUTS * scale)), chance)
             taken = max(5, round(COPIES * scale))
             wrong = await copies(web, folder, taken, chance)
@@ -224,6 +260,7 @@ async def torture(scale: float) -> list[Figure]:
     prefix = Figure(f"{taken} copies taken during commits", f"{len(wrong)} damaged", "0 damaged", not wrong, COMMAND)
     return [
         _figures(f"one bit changed in the database, {len(flipped)} times", flipped),
+        _figures(f"one bit changed in that of two workers, {len(shared)} times", shared),
         _figures(f"write-ahead log cut, {len(cut)} times", cut),
         prefix,
     ]

@@ -23,6 +23,9 @@ AHEAD: Final = 8
 """Pages linked ahead and behind: most links lead to known pages."""
 LEAVES: Final = 100
 LEAVES_EVERY: Final = 150
+STRANGERS: Final = 100
+"""Hosts outside that pages link to, all met within a minute and a half. What is remembered of each host (0.3 KB, up to
+`crawler.url.HOSTS_REMEMBERED` and `crawler.scope.VERDICTS_MAX`) would else be a slope that does not end in time."""
 TEXT: Final = b"<p>" + b"plain words of an endless page, as they stand everywhere. " * 20 + b"</p>\n"
 TANGLE: Final = b"<div><i>" * 2_000
 """Sends a page to the sandbox."""
@@ -39,7 +42,7 @@ def page(number: int, own: int) -> bytes:
     links = [f"/{n}" for n in near] + [f"http://{host(number + step)}/" for step in (1, 7, 49)]
     # Hosts go on at the same pace: each has its leaves in its own turn, so that what is queued is much the same always.
     links += [f"/{own}/{leaf}" for leaf in range(LEAVES)] if (own + number) % LEAVES_EVERY == 0 else []
-    links.append(f"http://out{own}.elsewhere.test/{number}")
+    links.append(f"http://out{own % STRANGERS}.elsewhere.test/{number}-{own}")
     body = "".join(f'<li><a href="{href}">page {href}</a>\n' for href in links).encode()
     return b"<!doctype html><html><head><title>Page %d</title></head><body>\n" % own + TEXT + b"<ul>" + body + TEXT
 

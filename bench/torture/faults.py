@@ -29,7 +29,7 @@ from bench.vweb.spec import NO_FAULTS, WebSpec
 from config import Settings
 from crawler.cli.app import fault_of
 from crawler.supervisor import Crawl
-from storage import sqlite
+from storage import patience
 
 Kind = Literal["locked", "full", "broken"]
 
@@ -167,11 +167,11 @@ async def _crawl(web: Running, data_dir: Path) -> None:
 
 @contextmanager
 def _impatient() -> Iterator[None]:
-    patience_s, sqlite.LOCKED_MAX_S = sqlite.LOCKED_MAX_S, PATIENCE_S
+    patience_s, patience.LOCKED_MAX_S = patience.LOCKED_MAX_S, PATIENCE_S
     try:
         yield
     finally:
-        sqlite.LOCKED_MAX_S = patience_s
+        patience.LOCKED_MAX_S = patience_s
 
 
 async def torture(scenarios: Iterable[Scenario]) -> list[Tried]:

@@ -1,7 +1,8 @@
 """Politeness as the servers see it: 200 hosts on 50 addresses, random latencies, every fault, two restarts.
 
-The crawl is the real command in a process of its own. It is stopped once by SIGINT and once by SIGKILL, and goes on
-each time; the server's log, one clock for all processes, then shows every gap. `python -m bench.torture.politeness`.
+The crawl is the real command in a process of its own, with one worker, with two and with four. It is stopped once by
+SIGINT and once by SIGKILL, and goes on each time; of several workers one is killed besides. The server's log, one clock
+for all processes, then shows every gap. `python -m bench.torture.politeness`.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from bench.torture.commands import children, until
 from bench.torture.figures import Figure, play
 from bench.vweb.log import Served, by_address, by_host, most_open, read_log, shortest_gaps
 from bench.vweb.process import ROOT, Running, serve
 from bench.vweb.site import RobotsKind, Web
 from bench.vweb.spec import Faults, WebSpec
+from storage.directory import DataDirectory, is_held
 
 COMMAND: Final = "python -m bench.torture.politeness"
 ADDRESSES: Final = tuple(f"127.0.0.{number}" for number in range(1, 51))
@@ -33,6 +37,7 @@ CRAWL_DELAY_CAP_S: Final = 0.15
 TOLERANCE_S: Final = 0.001
 PAGES: Final = 60
 """Pages of each host at scale 1."""
+WORKERS: Final = (1, 2, 4)
 STOP_AFTER_S: Final = 8.0
 LONGEST_S: Final = 600.0
 WEB: Final = WebSpec(
@@ -43,6 +48,7 @@ CONFIG: Final = """
 [crawl]
 seeds = {seeds}
 data_dir = "data"
+workers = {workers}
 [scope]
 follow = "any"
 include = ["*.test/*"]
@@ -65,18 +71,24 @@ commit_interval = "1s"
 
 
 def run(scale: float = 1.0) -> list[Figure]:
-    """Crawl, stop, go on, kill, go on; return what the server saw. Scale 1 takes about two minutes."""
+    """Return what the server saw of one worker, of two and of four. Scale 1 takes about five minutes."""
+    return [figure for workers in WORKERS for figure in seen(workers, scale)]
+
+
+def seen(workers: int, scale: float = 1.0) -> list[Figure]:
+    """Crawl, stop, go on, kill, go on; return what the server saw."""
     spec = WebSpec.from_json(json.dumps(json.loads(WEB.to_json()) | {"pages_per_host": max(5, int(PAGES * scale))}))
     with tempfile.TemporaryDirectory(prefix="linkmill-politeness-") as folder:
-        starts = asyncio.run(_crawl(spec, Path(folder), max(1.5, STOP_AFTER_S * scale)))
+        starts = asyncio.run(_crawl(spec, Path(folder), max(1.5, STOP_AFTER_S * scale), workers))
         served = list(read_log(Path(folder) / "log"))
-    return _figures(spec, served, starts)
+    figures = _figures(spec, served, starts)
+    return [replace(figure, name=f"{figure.name}, {workers} workers") for figure in figures] if workers > 1 else figures
 
 
-async def _crawl(spec: WebSpec, folder: Path, stop_after_s: float) -> int:
-    """Serve the web and crawl it to the end; return how often the command was started."""
+async def _crawl(spec: WebSpec, folder: Path, stop_after_s: float, workers: int) -> int:
+    """Serve the web and crawl it to the end; return how often a process was started that fetches the same hosts."""
     async with serve(spec, ADDRESSES, folder / "log", max_s=LONGEST_S) as web:
-        (folder / "crawl.toml").write_text(_config(web))
+        (folder / "crawl.toml").write_text(_config(web, workers))
         for ending in (signal.SIGINT, signal.SIGKILL):
             process = await _start(folder)
             try:
@@ -84,15 +96,20 @@ async def _crawl(spec: WebSpec, folder: Path, stop_after_s: float) -> int:
             except TimeoutError:
                 process.send_signal(ending)
             await asyncio.wait_for(process.wait(), LONGEST_S)
+            await until(lambda: not is_held(DataDirectory(folder / "data")))  # by workers that outlive their supervisor
         process = await _start(folder)
+        if workers > 1:
+            await asyncio.sleep(stop_after_s)
+            os.kill(children(process.pid)[0], signal.SIGKILL)
         if await asyncio.wait_for(process.wait(), LONGEST_S):
             raise SystemExit(f"{COMMAND}: the last start ended with {process.returncode}")
-    return 3
+    return 3 if workers == 1 else 4
 
 
-def _config(web: Running) -> str:
+def _config(web: Running, workers: int) -> str:
     return CONFIG.format(
         seeds=json.dumps(web.seeds),
+        workers=workers,
         delay=DELAY_S,
         delay_per_ip=DELAY_PER_IP_S,
         crawl_delay_cap=CRAWL_DELAY_CAP_S,

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from storage import directory, ledger, manifest, sqlite
+from storage import directory, ledger, manifest, sharing, sqlite
 
 Moment = Literal["before", "after"]
 Around = Callable[[str], AbstractContextManager[None]]
@@ -25,7 +25,7 @@ Hook = Callable[[str, Moment], None]
 
 NAMES: Final = {
     text: name
-    for source in (directory.SQL, ledger.SQL, manifest.SQL, sqlite.STATUS_SQL, sqlite.SQL)
+    for source in (directory.SQL, ledger.SQL, manifest.SQL, sharing.SQL, sqlite.STATUS_SQL, sqlite.SQL)
     for name, text in source.items()
 }
 DATABASE: Final = frozenset({*NAMES.values(), "connect", "commit", "rollback", "script", "close"})

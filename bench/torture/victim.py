@@ -2,6 +2,7 @@
 
 ROOT is the data directory, AT a moment and a storage call as `before commit`, HIT which time (0: never). After commit
 number STOP (0: none) it asks itself to stop cleanly. One line is printed when the command is about to start.
+Where the environment has a plan for its workers, they are those of `bench.torture.doomed`.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from bench.torture.seams import Moment, hooked
+from crawler import crew
 from crawler.cli import main as linkmill
 
 READY: Final = "ready"
+DOOMED: Final = "bench.torture.doomed"
+PLAN: Final = "LINKMILL_DOOM"
+"""In the environment: the file that says at which points workers die."""
 ANY: Final = "any call"
 """Stands for all of them in a point."""
 
@@ -49,6 +54,8 @@ def main() -> None:
             signal_at(call, moment)
 
     import_module("crawler.supervisor")  # takes longer than most of these lives
+    if PLAN in os.environ:
+        crew.WORKER = DOOMED
     sys.argv = ["linkmill", *arguments]
     print(READY, flush=True)
     with hooked(hook, Path(root).absolute()):

@@ -40,4 +40,17 @@ UNION ALL
 SELECT 'of ' || counters || ' counters of run ' || run || ' ' || found || ' are left'
 FROM (SELECT r.run, r.counters, (SELECT count(*) FROM counters AS c WHERE c.run = r.run) AS found FROM runs AS r)
 WHERE found <> counters
+UNION ALL
+SELECT 'the offer of ' || url || ' has changed' FROM offers
+WHERE row_sum IS NOT row_sum(shard, url, host, depth, via, hops, discovered_from)
+UNION ALL
+-- An offer waits once it was made, unless another said the same, until it is taken: each is counted as it happens.
+SELECT 'of ' || waiting || ' offers ' || found || ' are left'
+FROM (
+    SELECT (SELECT count(*) FROM offers) AS found,
+           coalesce(sum(CASE reason WHEN 'offers.made' THEN count ELSE -count END), 0) AS waiting
+    FROM counters
+    WHERE run = (SELECT max(run) FROM runs) AND reason IN ('offers.made', 'offers.taken', 'offers.repeated')
+)
+WHERE found <> waiting
 LIMIT 1;
