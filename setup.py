@@ -1,11 +1,13 @@
-"""Compiles the crawler's core with mypyc where LINKMILL_COMPILE is set; pyproject.toml says everything else.
+"""Compiles the crawler's core where LINKMILL_COMPILE is set; pyproject.toml says everything else.
 
-Rule: what is compiled is the source itself, and it does the same; without a C compiler nothing is lost but speed.
+Rule: what mypyc compiles is the source itself, and what Cython compiles has a double in Python that gives the same
+answers; without a C compiler nothing is lost but speed.
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Final
 
 from setuptools import setup
@@ -16,7 +18,7 @@ COMPILED: Final = [
     "crawler/admission.py",
     "crawler/charset.py",
     "crawler/encodings.py",
-    "crawler/extract",
+    *sorted(map(str, Path("crawler/extract").glob("[a-z]*.py"))),
     "crawler/frontier.py",
     "crawler/guard.py",
     "crawler/headers.py",
@@ -40,15 +42,20 @@ COMPILED: Final = [
 ]
 """What every page passes through, and what those modules share. No async shell: awaiting gains nothing."""
 
+NATIVE: Final = ["crawler/native.pyx"]
+"""Doubles of functions in Python that pass over every byte or every node of a page."""
+
 
 def _extensions() -> list[Any]:
     if not os.environ.get("LINKMILL_COMPILE"):
         return []
+    from Cython.Build import cythonize
     from mypyc.build import mypycify
 
     # The name of the group keeps the library that the modules share inside the package.
     level = os.environ.get("LINKMILL_COMPILE_LEVEL", "2")
-    return mypycify(COMPILED, opt_level=level, debug_level="0", group_name="crawler.compiled")
+    native = cythonize(NATIVE, build_dir="build/native", quiet=True)
+    return [*mypycify(COMPILED, opt_level=level, debug_level="0", group_name="crawler.compiled"), *native]
 
 
 setup(ext_modules=_extensions())

@@ -1,174 +1,124 @@
-"""Pages and links per CPU second of a whole crawl: `python -m bench.crawl [--profile 4 40 130] [--workers 1 2 4]`.
+"""Pages and links per CPU second of whole crawls: `python -m bench.crawl [--profile 4 40 130] [--workers 1 2 4] ...`.
 
-Each profile's virtual web is served by a process of its own; the crawler runs in another with `config/bench.toml`, no
-pauses and every link durably stored, and measures its own CPU time (all threads) from the opening of the data directory
-to its close, that of its workers with it. Loading Python and the libraries is not counted: what a worker takes for that
-is measured and taken off. Prints a table; `--json` adds one line per row.
+How a crawl is measured: `bench.trial`. TLS is real: the web presents a self-signed certificate made at start, and the
+crawler checks it against the file that OpenSSL's SSL_CERT_FILE names. `--polite` crawls 500 hosts on 50 addresses
+twice, without pauses and with delays that never make it wait, to show what politeness itself costs.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import resource
-import subprocess
-import sys
-import tempfile
-import time
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-import uvloop
+from bench.results import Row, head
+from bench.trial import HOSTS, PLAIN, POLITE, POLITE_ADDRESSES, POLITE_HOSTS, Changes, Trial, measure, web_of
 
-from bench.vweb.process import ROOT, Running, serve
-from bench.vweb.spec import NO_FAULTS, WebSpec
-from config import Settings, load
-from crawler import url
-from crawler.crew import crawl_of
-from crawler.memory import collecting_seldom, keep_freed_memory
-from crawler.supervisor import resolve_seeds
-
-CONFIG: Final = ROOT / "config" / "bench.toml"
-HOSTS: Final = 100
-WHO: Final = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 PAGES: Final = {4: 20_000, 40: 10_000, 130: 5_000}
-"""Pages crawled by profile: about ten CPU seconds each."""
-COMPILED: Final = Path(url.__file__).suffix != ".py"
-"""Whether `make compile` has been at work."""
+"""Pages of the web by profile: about ten CPU seconds each."""
+HEADS: Final = (
+    *("profile", "workers", "pages", "links/page", "KB/page", "CPU s", "pages/CPU s", "links/CPU s"),
+    *("us/page", "RSS MiB", "B/link"),
+)
+FIRST_CELL: Final = len("130 KB gzip TLS 2 a connection")
+CELL: Final = len("100,000")
 
 
-def settings_for(
-    hosts: dict[str, str], seeds: list[str], data_dir: Path, concurrency: int | None, workers: int = 1
-) -> Settings:
-    """Return the settings of `config/bench.toml` for the web at `hosts`."""
-    told = load(CONFIG).model_dump()
-    told["crawl"] |= {"seeds": seeds, "data_dir": data_dir, "workers": workers}
-    told["network"] |= {"hosts": hosts}
-    told["fetch"] |= {"concurrency": concurrency or told["fetch"]["concurrency"]}
-    return Settings.model_validate(told)
-
-
-def crawl_here(settings: Settings) -> dict[str, Any]:
-    """Crawl in this process and return what it took."""
-    keep_freed_memory()
-    loading_s = _loading_s(settings.crawl.workers) if settings.crawl.workers > 1 else 0.0
-    cpu_s, wall_s = _cpu_s() + loading_s, time.perf_counter()
-    with collecting_seldom():
-        report = uvloop.run(crawl_of(settings, resolve_seeds(settings.crawl.seeds)).run())
-    cpu_s, wall_s = _cpu_s() - cpu_s, time.perf_counter() - wall_s
-    assert report.snapshot is not None
-    counters = report.snapshot.counters
-    return {
-        "reason": report.reason,
-        "pages": counters["pages"],
-        "links": counters["links"],
-        "body_bytes": counters["bytes.body"],
-        "cpu_s": round(cpu_s, 3),
-        "wall_s": round(wall_s, 3),
-        "rss_mib": max(resource.getrusage(who).ru_maxrss for who in WHO) // 1024,
-    }
-
-
-def _cpu_s() -> float:
-    """Return the CPU seconds of this process and of those of its workers that have ended."""
-    of_children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + of_children.ru_utime + of_children.ru_stime
-
-
-def _loading_s(workers: int) -> float:
-    """Return the CPU seconds that so many worker processes take before they begin, all at once as they do."""
-    before_s = _cpu_s()
-    command = [sys.executable, "-c", "import os, crawler.worker_process; os._exit(0)"]
-    for process in [subprocess.Popen(command, cwd=ROOT) for _ in range(workers)]:
-        process.wait()
-    return _cpu_s() - before_s
-
-
-async def measure(spec: WebSpec, concurrency: int | None, workers: int = 1) -> dict[str, Any]:
-    """Serve a web, crawl it in a process of its own and return that process's figures."""
-    with tempfile.TemporaryDirectory(prefix="linkmill-bench-") as folder:
-        async with serve(spec, max_s=600.0) as web:
-            arguments = ["-m", "bench.crawl", "--here", _order(web, Path(folder), concurrency, workers)]
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-            )
-            output, _ = await process.communicate()
-        if process.returncode:
-            raise SystemExit(f"the crawl of profile {spec.profile} ended with {process.returncode}")
-        figures: dict[str, Any] = json.loads(output)
-        figures["disk_bytes"] = _size(Path(folder))
-    return {"profile": spec.profile, "gzip": spec.gzip, "compiled": COMPILED, "workers": workers, **figures}
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _order(web: Running, data_dir: Path, concurrency: int | None, workers: int) -> str:
-    told = {"hosts": web.hosts, "seeds": web.seeds, "data_dir": str(data_dir)}
-    return json.dumps({**told, "concurrency": concurrency, "workers": workers})
-
-
-def show(rows: list[dict[str, Any]]) -> None:
-    """Print the figures as a table."""
-    print(f"Python {sys.version.split()[0]}, the crawler's core {'compiled' if COMPILED else 'interpreted'}")
-    heads = (
-        "profile",
-        "workers",
-        "pages",
-        "links/page",
-        "KB/page",
-        "CPU s",
-        "pages/CPU s",
-        "links/CPU s",
-        "RSS MiB",
-        "B/link",
-    )
-    print("  ".join(f"{head:>11}" for head in heads))
-    for row in rows:
-        cells = (
-            f"{row['profile']} KB{' gzip' if row['gzip'] else ''}",
-            f"{row['workers']}",
-            f"{row['pages']:,}",
-            f"{row['links'] / row['pages']:.1f}",
-            f"{row['body_bytes'] / row['pages'] / 1000:.1f}",
-            f"{row['cpu_s']:.2f}",
-            f"{row['pages'] / row['cpu_s']:,.0f}",
-            f"{row['links'] / row['cpu_s']:,.0f}",
-            f"{row['rss_mib']}",
-            f"{row['disk_bytes'] / row['links']:.1f}",
+def trials(options: argparse.Namespace) -> list[Trial]:
+    """Return the crawls that the command line asks for, in the order in which they are run."""
+    hosts = options.hosts or (POLITE_HOSTS if options.polite else HOSTS)
+    made = []
+    for _, profile, workers, tls, changes in product(
+        range(options.rounds), options.profile, options.workers, _tls(options), _manners(options)
+    ):
+        spec = replace(
+            web_of(profile, options.pages or PAGES[profile], hosts),
+            gzip=options.gzip,
+            tls=tls,
+            requests_a_connection=options.per_connection,
         )
-        print("  ".join(f"{cell:>11}" for cell in cells))
+        made.append(Trial(spec, workers, changes, POLITE_ADDRESSES if options.polite else ("127.0.0.1",)))
+    return made
+
+
+def _tls(options: argparse.Namespace) -> tuple[bool, ...]:
+    return {"off": (False,), "on": (True,), "both": (False, True)}[options.tls]
+
+
+def _manners(options: argparse.Namespace) -> list[Changes]:
+    """Return the settings to crawl with: those of the file, or without and with politeness, everything else equal."""
+    fetch = {"fetch": {"concurrency": options.concurrency}} if options.concurrency else {}
+    if not options.polite:
+        return [{**PLAIN, **fetch}]
+    off = {"politeness": {"connections_per_host": 1}}
+    return [{**off, **fetch}, {**POLITE, **fetch}]
+
+
+def shown(rows: list[Row]) -> str:
+    """Return the rows as a table."""
+    return "\n".join(map(line, [HEADS, *(_cells(row.case, row.figures) for row in rows)]))
+
+
+def line(cells: Sequence[str]) -> str:
+    """Return one line of the table, which is printed row by row: a crawl takes long, and may be the last."""
+    others = (cell.rjust(max(CELL, len(name))) for cell, name in zip(cells[1:], HEADS[1:], strict=True))
+    return "  ".join((cells[0].ljust(FIRST_CELL), *others))
+
+
+def _cells(case: dict[str, Any], figures: dict[str, Any]) -> list[str]:
+    pages, links, cpu_s = figures["pages"], figures["links"], figures["cpu_s"]
+    return [
+        named(case),
+        f"{case['workers']}",
+        f"{pages:,}",
+        f"{links / pages:.1f}",
+        f"{figures['body_bytes'] / pages / 1000:.1f}",
+        f"{cpu_s:.2f}",
+        f"{pages / cpu_s:,.0f}",
+        f"{links / cpu_s:,.0f}",
+        f"{cpu_s / pages * 1e6:,.0f}",
+        f"{figures['rss_mib']}",
+        f"{figures['disk_bytes'] / links:.1f}",
+    ]
+
+
+def named(case: dict[str, Any]) -> str:
+    """Return a case in a few words."""
+    words = [f"{case['profile_kb']} KB", "gzip" if case["gzip"] else "", "TLS" if case["tls"] else ""]
+    if case["requests_per_connection"]:
+        words.append(f"{case['requests_per_connection']} a connection")
+    if "politeness.connections_per_host" in case:
+        words.append("polite" if case["delay_s"] else "no delay")
+    return " ".join(word for word in words if word)
 
 
 def main() -> None:
-    """Run the benchmark named on the command line."""
+    """Run the crawls named on the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.crawl", description=__doc__)
-    parser.add_argument("--profile", type=int, nargs="+", choices=sorted(PAGES), default=sorted(PAGES))
-    parser.add_argument("--workers", type=int, nargs="+", default=[1], help="worker processes, one row for each number")
-    parser.add_argument("--pages", type=int, help="pages to crawl of each profile")
-    parser.add_argument("--gzip", action="store_true", help="serve compressed pages")
-    parser.add_argument("--concurrency", type=int, help="requests open at once, instead of the file's")
-    parser.add_argument("--json", action="store_true", help="print a JSON line per profile too")
-    parser.add_argument("--here", help=argparse.SUPPRESS)
+    add = parser.add_argument
+    add("--profile", type=int, nargs="+", choices=sorted(PAGES), default=sorted(PAGES), help="median KB of a page")
+    add("--workers", type=int, nargs="+", default=[1], help="worker processes, one row for each number")
+    add("--pages", type=int, help="pages of each web")
+    add("--hosts", type=int, help="hosts of each web")
+    add("--gzip", action="store_true", help="serve compressed pages")
+    add("--tls", nargs="?", choices=("off", "on", "both"), const="on", default="off", help="serve https")
+    add("--per-connection", type=int, default=0, metavar="N", help="the web closes connections after N requests")
+    add("--polite", action="store_true", help="many hosts, without and with politeness at work")
+    add("--concurrency", type=int, help="requests open at once, instead of the file's")
+    add("--rounds", type=int, default=1, help="run everything so many times, in turns")
+    add("--json", type=Path, metavar="FILE", help="append the rows to this file as JSON lines")
     options = parser.parse_args()
-    if options.here:
-        order = json.loads(options.here)
-        order["data_dir"] = Path(order["data_dir"])
-        settings = settings_for(**order)
-        print(json.dumps(crawl_here(settings)))
-        return
-    rows = []
-    for profile, workers in product(options.profile, options.workers):
-        pages = options.pages or PAGES[profile]
-        spec = WebSpec(hosts=HOSTS, pages_per_host=pages // HOSTS, profile=profile, faults=NO_FAULTS, gzip=options.gzip)
-        rows.append(asyncio.run(measure(spec, options.concurrency, workers)))
-    show(rows)
-    if options.json:
-        for row in rows:
-            print(json.dumps(row))
+    print(f"{head()}\n{line(HEADS)}", flush=True)
+    for trial in trials(options):
+        row = asyncio.run(measure("crawl", trial))
+        print(line(_cells(row.case, row.figures)), flush=True)
+        if options.json:
+            with options.json.open("a", encoding="utf-8") as file:
+                file.write(row.line() + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Measures the index: links a second and core of a build, its memory, bytes a link, and query times in process.
+"""Measures the index: links a second and core of a build and of an update, memory, bytes a link, and query times.
 
 `python -m bench.index [--links N] [--memory-mib M] [--threads T] [--profile]` writes segments of a made-up web with the
 skew of the real one, builds one generation in a child process, so that its peak memory is its own, and asks questions.
+Then 5 % of the pages come anew, and 5 % are fetched again, and are put on top of a generation of the others.
 """
 
 from __future__ import annotations
@@ -10,23 +11,27 @@ import argparse
 import json
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crawler.cli.target import name_hosts, reversed_host
 from crawler.memory import keep_freed_memory
 from storage.asking import Mode, Page, Target
-from storage.index.build import Limits, Segments, write_generation
+from storage.index.build import NOTHING, Limits, Plan, write_generation
 from storage.index.layout import Column, column, parts
+from storage.index.refetched import Segments
+from storage.index.stack import Stack
 from storage.query import Index
 from storage.records import Kind, Rel
 from storage.schemas import LINKS, PAGES
@@ -41,6 +46,12 @@ COMPRESSION_LEVEL: Final = 3
 """storage.compression_level's default."""
 
 PAGES_A_SEGMENT: Final = 1_666
+UPDATE: Final = 20
+"""One page in so many is an update's."""
+
+SAME_LINKS: Final = 0.9
+"""Share of a page's links that it still has when it is fetched again."""
+
 QUESTIONS: Final = 60
 ROWS_ASKED: Final = Page(limit=100)
 
@@ -144,20 +155,48 @@ class Stages:
         self._name, self._since = stage.partition(",")[0], now
 
 
+def fetch_again(folder: Path, segments: Segments) -> Segments:
+    """Write segments of a second visit to some pages, which have lost a few of their links."""
+    rng = np.random.default_rng(2)
+    files: tuple[list[Path], list[Path]] = ([], [])
+    for number, (pages, links) in enumerate(zip(segments.pages, segments.links, strict=True)):
+        seen, found = pq.read_table(pages), pq.read_table(links)
+        chosen = pa.array(rng.random(seen.num_rows) < 1 / UPDATE)
+        fetches = seen.column("fetch").filter(chosen)
+        kept = pc.and_(
+            pc.is_in(found.column("fetch"), fetches.combine_chunks()), pa.array(rng.random(found.num_rows) < SAME_LINKS)
+        )
+        moment = pa.array(np.full(len(fetches), 1_800_000_000_000_000)).cast(PAGES.field("fetched_at").type)
+        seen, found = seen.filter(chosen), found.filter(kept)
+        seen = seen.set_column(seen.column_names.index("fetched_at"), "fetched_at", moment)
+        for kind, table, written in zip(("pages", "links"), (seen, found), files, strict=True):
+            later = pc.add(table.column("fetch"), 1 << 39)
+            again = table.set_column(table.column_names.index("fetch"), "fetch", later)
+            written.append(folder / f"again-{kind}-{number:08}.parquet")
+            written[-1].write_bytes(encode(again, COMPRESSION_LEVEL))
+    return Segments(*files)
+
+
 def build(folder: Path, limits: Limits) -> None:
-    """Build a generation of the segments in `folder` and print its figures as JSON: the child's part."""
+    """Build the generation that `plan.json` names and print its figures as JSON: the child's part."""
     keep_freed_memory()
-    segments = Segments(sorted(folder.glob("pages-*")), sorted(folder.glob("links-*")))
-    scratch, out = folder / "scratch", folder / "generation"
+    plan = json.loads((folder / "plan.json").read_text())
+    scratch, out = folder / "scratch", folder / plan["out"]
     scratch.mkdir()
     out.mkdir()
-    before, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    last = folder / plan["last"]
+    new, before = (Segments(*([Path(file) for file in files] for files in plan[name])) for name in ("new", "before"))
+    kept = Stack.read(last).layers if plan["last"] else ()
+    before_kib, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     started, stages = time.perf_counter(), Stages()
-    counts = write_generation(segments, scratch, out, name_hosts, limits._replace(tell=stages.tell))
+    counts = write_generation(
+        Plan(new, kept, last, before), scratch, out, name_hosts, limits._replace(tell=stages.tell)
+    )
     stages.tell("")
     elapsed, cpu = time.perf_counter() - started, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    figures = {"links": counts.links, "wall_s": elapsed, "cpu_s": cpu, "start_kib": before, "peak_kib": peak}
+    shutil.rmtree(scratch)
+    figures = {"links": counts.links, "wall_s": elapsed, "cpu_s": cpu, "start_kib": before_kib, "peak_kib": peak}
     print(json.dumps({**figures, "stages": stages.seconds}))
 
 
@@ -165,9 +204,10 @@ def measure_queries(out: Path) -> None:
     """Print how long questions about targets of all sizes take."""
     dice = random.Random(1)
     columns = ["target", "target_host", "target_domain", "links"]
-    rows = pq.read_table(parts(out, "targets"), columns=columns).to_pylist()
-    rows.sort(key=lambda row: -row["links"])
-    chosen = rows[: QUESTIONS // 3] + dice.sample(rows, min(len(rows), QUESTIONS))
+    table = pq.read_table(parts(out / "layer=000", "targets"), columns=columns)
+    popular = table.take(pc.select_k_unstable(table.column("links"), QUESTIONS // 3, [("links", "descending")]))
+    some = table.take(dice.sample(range(table.num_rows), min(table.num_rows, QUESTIONS)))
+    chosen = popular.to_pylist() + some.to_pylist()
     targets = {
         Mode.URL: [Target(Mode.URL, row["target"], reversed_host(row["target_host"])) for row in chosen],
         Mode.HOST: [Target(Mode.HOST, row["target_host"], reversed_host(row["target_host"])) for row in chosen],
@@ -176,6 +216,7 @@ def measure_queries(out: Path) -> None:
     with Index.open_generation(out, 1) as index:
         questions: dict[str, Callable[[Target], object]] = {
             "backlinks": lambda target: index.backlinks(target, page=ROWS_ASKED).table(),
+            "outlinks": lambda target: index.outlinks(target, page=ROWS_ASKED).table(),
             "domains": lambda target: index.domains(target, page=ROWS_ASKED).table(),
             "anchors": lambda target: index.anchors(target, page=ROWS_ASKED).table(),
             "summary": index.summary,
@@ -200,7 +241,7 @@ def _times(ask: Callable[[Target], object], targets: Sequence[Target]) -> str:
 
 
 def main() -> None:
-    """Write a web, build its index, ask it, and print the figures."""
+    """Write a web, build its index, ask it, update it, and print the figures."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--links", type=int, default=1_000_000)
     options.add_argument("--memory-mib", type=int, default=1_024)
@@ -212,16 +253,57 @@ def main() -> None:
         build(given.build, Limits(given.memory_mib << 20, given.threads))
         return
     with tempfile.TemporaryDirectory(prefix="linkmill-bench-") as name:
-        folder = Path(name)
-        raw = sum(file.stat().st_size for files in write_web(folder, given.links) for file in files)
-        shape = ["--memory-mib", str(given.memory_mib), "--threads", str(given.threads)]
-        child = [sys.executable, "-m", "bench.index", "--build", name, *shape]
-        figures = json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
-        _tell(figures, raw, folder / "generation")
-        if given.profile:
+        bench = Bench(
+            Path(name), ["--memory-mib", str(given.memory_mib), "--threads", str(given.threads)], given.profile
+        )
+        segments = write_web(bench.folder, given.links)
+        raw = sum(file.stat().st_size for files in segments for file in files)
+        figures = bench.built("whole", segments)
+        _tell(figures, raw, bench.folder / "whole" / "layer=000")
+        measure_queries(bench.folder / "whole")
+        measure_updates(bench, segments, figures["cpu_s"])
+
+
+class Bench(NamedTuple):
+    """Where builds take place, and how."""
+
+    folder: Path
+    shape: list[str]
+    profile: bool
+
+    def built(self, out: str, new: Segments, last: str = "", before: Segments = NOTHING) -> dict[str, Any]:
+        """Build a generation in a child and return its figures."""
+        named = {
+            name: [[str(file) for file in files] for files in of] for name, of in (("new", new), ("before", before))
+        }
+        (self.folder / "plan.json").write_text(json.dumps({"out": out, "last": last, **named}))
+        child = [sys.executable, "-m", "bench.index", "--build", str(self.folder), *self.shape]
+        figures: dict[str, Any] = json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
+        if self.profile:
             for stage, seconds in figures["stages"].items():
                 print(f"  {stage:<22} {seconds:7.3f} CPU s {seconds / figures['links'] * 1e9:6.0f} ns a link")
-        measure_queries(folder / "generation")
+        return figures
+
+
+def measure_updates(bench: Bench, segments: Segments, whole_s: float) -> None:
+    """Print what an update of 5 % costs beside a build of all, and how long questions take then."""
+    cut = max(len(segments.pages) - max(len(segments.pages) // UPDATE, 1), 1)
+    old, new = (Segments(*(files[part] for files in segments)) for part in (slice(cut), slice(cut, None)))
+    shutil.rmtree(bench.folder / "whole")
+    bench.built("old", old)
+    again = fetch_again(bench.folder, old)
+    for title, changed in (("new pages", new), ("pages fetched again", again)):
+        if changed is again:
+            whole_s = bench.built("both", together(old, again))["cpu_s"]
+        cpu_s = bench.built("update", changed, "old", old)["cpu_s"]
+        print(f"update, 5 % {title}: {cpu_s:.2f} CPU s, {cpu_s / whole_s:.1%} of a build of all")
+        measure_queries(bench.folder / "update")
+        shutil.rmtree(bench.folder / "update")
+
+
+def together(*segments: Segments) -> Segments:
+    """Return the files of all."""
+    return Segments(*([file for each in segments for file in each[at]] for at in (0, 1)))
 
 
 def _tell(figures: dict[str, Any], raw: int, out: Path) -> None:
@@ -229,7 +311,8 @@ def _tell(figures: dict[str, Any], raw: int, out: Path) -> None:
     print(f"{links:,.0f} links, {raw / links:.1f} bytes each in segments")
     print(f"build: {figures['wall_s']:.1f} s, {links / figures['cpu_s']:,.0f} links a CPU second")
     print(f"memory: peak {figures['peak_kib'] / 1024:,.0f} MiB, of which {figures['start_kib'] / 1024:,.0f} before it")
-    sizes = {entry.name: sum(file.stat().st_size for file in (entry, *entry.glob("*"))) for entry in out.iterdir()}
+    entries = [entry for entry in (*out.iterdir(), *out.parent.iterdir()) if entry != out]
+    sizes = {entry.name: sum(file.stat().st_size for file in (entry, *entry.glob("*"))) for entry in entries}
     print(f"index: {sum(sizes.values()) / links:.1f} bytes a link")
     for name, size in sorted(sizes.items()):
         print(f"  {name:<13} {size / links:6.2f} bytes a link")

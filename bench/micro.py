@@ -18,8 +18,8 @@ import numpy as np
 
 from crawler.extract import ExtractSettings, extract
 from crawler.extract.anchor import collapse
-from crawler.extract.document import wanted_elements
 from crawler.extract.tree import parse
+from crawler.extract.walk import wanted_elements
 from crawler.guard import judge
 from crawler.memory import keep_freed_memory
 from crawler.robots import parse as parse_robots

@@ -8,7 +8,7 @@ A normal form is http or https, serialised by the URL Standard, without fragment
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import cache
 from importlib.metadata import version
@@ -99,6 +99,44 @@ def normalise(text: str, base: str | None = None) -> str | None:
     return None if isinstance(target, Refusal) else target[0]
 
 
+OTHER: Final = 0
+PATH: Final = 1
+RELATIVE: Final = 2
+QUERY: Final = 3
+"""Sorts of hrefs; for an absolute one the place where its host ends stands instead, which is a larger number."""
+
+
+def sort_of(href: str, characters_max: int) -> int:
+    """Return the sort of an href: how it resolves if no parser is needed for that, OTHER where one may be.
+
+    Path, query and what follows a host may have `characters_max` characters.
+    """
+    assert characters_max == URL_BYTES_MAX  # the expressions have it built in
+    if "/." in href or "%2" in href:  # dot segments, which `%2e` can spell too
+        return OTHER
+    first = href[:1]
+    if first == "/":
+        return PATH if _PATH(href) is not None else OTHER
+    if first == "?":
+        return QUERY if _FRAGMENT(href) is not None else OTHER
+    if first == "h" and href.startswith(("http://", "https://")):
+        absolute = _ABSOLUTE(href)
+        return absolute.end(1) if absolute is not None else OTHER
+    return RELATIVE if _RELATIVE(href) is not None else OTHER
+
+
+def _fastest() -> Callable[[str, int], int]:
+    """Return the native double of `sort_of` where it was compiled."""
+    try:
+        from crawler import native
+    except ImportError:
+        return sort_of
+    return native.sort_of
+
+
+_sort_of: Final = _fastest()
+
+
 class Resolver:
     """Resolves the hrefs of one page.
 
@@ -132,29 +170,26 @@ class Resolver:
 
     def _find(self, href: str) -> Parts | Refusal:
         """Answer plain hrefs by concatenation: 0.5 us for nine hrefs in ten, against 3.3 us through ada."""
-        first = href[:1]
-        if first == ".":
-            return self._climb(href)
-        if "/." in href or "%2" in href:  # Dot segments, which `%2e` can spell too.
-            return self._find_other(href)
-        if first == "/":
-            if _PATH(href) is not None:
-                return self._origin + href, self.host, None
-            if href.startswith("//"):
-                return self._find_absolute(self._scheme + href, href)
-        elif first == "h" and href.startswith(("http://", "https://")):
-            return self._find_absolute(href, href)
-        elif _RELATIVE(href) is not None:
+        sort = _sort_of(href, URL_BYTES_MAX)
+        if sort == PATH:
+            return self._origin + href, self.host, None
+        if sort == RELATIVE:
             return self._directory + href, self.host, None
-        elif first == "?" and _FRAGMENT(href) is not None:
+        if sort > QUERY:
+            return self._find_absolute(href, sort, href)
+        if sort == QUERY:
             return self._path + href, self.host, None
+        if href.startswith("."):
+            return self._climb(href)
+        if href.startswith("//"):
+            url = self._scheme + href
+            return self._find_absolute(url, _sort_of(url, URL_BYTES_MAX), href)
         return self._find_other(href)
 
-    def _find_absolute(self, url: str, href: str) -> Parts | Refusal:
+    def _find_absolute(self, url: str, host_end: int, href: str) -> Parts | Refusal:
         """Answer with the URL that an href spells out, but for its scheme: 0.8 us against 3.3 through ada."""
-        absolute = _ABSOLUTE(url)
-        if absolute is not None:
-            host = absolute[1]
+        if host_end > QUERY:
+            host = url[8 if url[4] == "s" else 7 : host_end]
             if host in _plain_hosts or _is_plain(host):
                 return url, host, None
         return self._find_other(href)

@@ -13,8 +13,8 @@ from typing import Final
 
 import xxhash
 
-FORMAT: Final = struct.Struct(">IQq")
-"""Generation, fingerprint of the question, position of the last row that was answered."""
+FORMAT: Final = struct.Struct(">IQ")
+"""Generation and fingerprint of the question; the positions follow, 8 bytes each."""
 
 START: Final = -1
 """Before the first row of a file, which has the number 0."""
@@ -45,21 +45,22 @@ class Place:
 
     generation: int
     question: int
-    position: int
+    positions: tuple[int, ...]
+    """Of the last row that was answered, in each layer that answers."""
 
     @classmethod
-    def of(cls, generation: int, question: object, cursor: str | None) -> Place:
+    def of(cls, generation: int, question: object, cursor: str | None, layers: int = 1) -> Place:
         """Return the start of an answer, or the place that `cursor` holds; `question` is known by its repr.
 
         Raises CursorUnreadable, CursorOutdated or CursorMismatch.
         """
-        start = cls(generation, xxhash.xxh3_64_intdigest(repr(question).encode()), START)
+        start = cls(generation, xxhash.xxh3_64_intdigest(repr(question).encode()), (START,) * layers)
         if cursor is None:
             return start
         place = cls._opened(cursor)
         if place.generation != generation:
             raise CursorOutdated
-        if place.question != start.question:
+        if place.question != start.question or len(place.positions) != layers:
             raise CursorMismatch
         return place
 
@@ -67,14 +68,17 @@ class Place:
     def _opened(cls, cursor: str) -> Place:
         try:
             content = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-            return cls(*FORMAT.unpack(content))
+            generation, question = FORMAT.unpack_from(content)
+            return cls(generation, question, tuple(at for (at,) in struct.iter_unpack(">q", content[FORMAT.size :])))
         except (ValueError, binascii.Error, struct.error) as error:
             raise CursorUnreadable from error
 
-    def at(self, position: int) -> Place:
-        """Return the place after the row at `position`."""
-        return replace(self, position=position)
+    def at(self, positions: tuple[int, ...]) -> Place:
+        """Return the place after the rows at some positions."""
+        return replace(self, positions=positions)
 
     def sealed(self) -> str:
         """Return the cursor."""
-        return base64.urlsafe_b64encode(FORMAT.pack(self.generation, self.question, self.position)).decode().rstrip("=")
+        positions = struct.pack(f">{len(self.positions)}q", *self.positions)
+        content = FORMAT.pack(self.generation, self.question) + positions
+        return base64.urlsafe_b64encode(content).decode().rstrip("=")

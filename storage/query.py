@@ -7,27 +7,31 @@ Targets come in normal form: no URL is parsed here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import duckdb
 import pyarrow as pa
 
 from storage.asking import DEFAULT, EVERYTHING, WHOLE, Filters, Mode, Page, Target
 from storage.cursor import Place
 from storage.errors import DataCorrupt, DataMissing, StorageError
-from storage.index import contents, counting, wide
+from storage.index import contents, counting
 from storage.index.build import Limits
 from storage.index.counting import Ranked
-from storage.index.faults import first_line, interruptible, is_damage, is_gone
-from storage.index.layout import ROLL_UPS, Column, coded, column, parts
-from storage.index.numbers import Ints, Readings
+from storage.index.faults import first_line, is_damage, is_gone
+from storage.index.known import Known
+from storage.index.layer import NOWHERE, Layer
+from storage.index.layout import Column, coded, read_arrow
+from storage.index.merged import POSITION, Merged, after
+from storage.index.numbers import DOMAINS, Readings
 from storage.index.rollups import Facts
-from storage.index.scan import LinkTable, TargetTable, Wanted
+from storage.index.scan import Wanted
+from storage.index.stack import Stack
+from storage.index.turning import EXTERNAL, SAME_DOMAIN, SAME_HOST
 from storage.manifest import Manifest
-from storage.statements import text_of
 
 CHUNK_ROWS: Final = 50_000
 """Rows of an answer held at a time."""
@@ -38,11 +42,8 @@ ANCHORS: Final = ("anchor",)
 TOP: Final = 10
 """Anchors and referring domains in a summary."""
 
-SORTED_BY: Final = {"backlinks": "target", "outlinks": "source"}
-
-URL_BOUNDS: Final = "host_from host_to url_from url_to"
-HOST_BOUNDS: Final = "host_from host_to domain"
-"""What a range is asked for with."""
+FIRST_OUTSIDE: Final = {Mode.URL: SAME_HOST, Mode.PREFIX: SAME_HOST, Mode.HOST: SAME_DOMAIN, Mode.DOMAIN: EXTERNAL}
+"""The lowest scope of links that come from outside of what is asked about."""
 
 WIDE: Final = (
     "source_url source_host source_domain source_title source_status source_language source_robots source_ip"
@@ -51,6 +52,12 @@ WIDE: Final = (
     " text_after hreflang state first_seen prev_seen last_seen_live observations found_as lost_at lost_as position"
 ).split()
 """Columns of an answer of links."""
+
+Read = Callable[[tuple[int, ...], int], pa.Table]
+"""Return so many rows after a position in each layer, with their own."""
+
+Ranking = Callable[[int, int], pa.Table]
+"""Return so many rows after the first ones, with their positions."""
 
 LIMITS: Final = Limits(memory_bytes=1024**3, threads=2)
 
@@ -68,18 +75,18 @@ class GenerationGone(StorageError):
 
 
 class AnswerTooLarge(StorageError):
-    """This answer needs more memory; raise storage.index_memory, or ask about less."""
+    """This answer needs more memory; raise storage.index_memory, ask about less, or run `linkmill index --anew`."""
 
 
 class Answer:
     """The rows of an answer, read once; `cursor` is known when they have been read."""
 
-    def __init__(self, read: Callable[[int, int], pa.Table], start: Place, limit: int | None) -> None:
+    def __init__(self, read: Read, start: Place, limit: int | None) -> None:
         self._read = read
         self._place = start
         self._left = limit
         self._chunk = self._next_chunk()
-        self.schema: pa.Schema = self._chunk.schema.remove(self._chunk.schema.get_field_index("position"))
+        self.schema: pa.Schema = self._chunk.schema.remove(self._chunk.schema.get_field_index(POSITION))
         self.cursor: str | None = None
         """Where the answer goes on; None when it is complete."""
 
@@ -88,8 +95,8 @@ class Answer:
             wanted = self._wanted()
             rows = self._chunk.slice(0, wanted)
             if rows.num_rows:
-                self._place = self._place.at(rows.column("position")[-1].as_py())
-                yield from rows.drop_columns("position").to_batches()
+                self._place = self._place.at(after(self._place.positions, rows))
+                yield from rows.drop_columns(POSITION).to_batches()
             self._left = None if self._left is None else self._left - rows.num_rows
             if self._chunk.num_rows <= wanted:
                 return
@@ -107,7 +114,7 @@ class Answer:
 
     def _next_chunk(self) -> pa.Table:
         """Read one row more than wanted: it tells whether the answer goes on."""
-        return self._read(self._place.position, self._wanted() + 1)
+        return self._read(self._place.positions, self._wanted() + 1)
 
 
 class Summary(NamedTuple):
@@ -132,16 +139,17 @@ class Summary(NamedTuple):
 class Index:
     """One generation, open for questions. Not for use by two threads at once."""
 
-    def __init__(self, directory: Path, number: int, connection: duckdb.DuckDBPyConnection, limits: Limits) -> None:
+    def __init__(self, directory: Path, number: int, limits: Limits) -> None:
         self.directory = directory
         self.number = number
-        self._connection = connection
         self._most_links = limits.memory_bytes // counting.LINK_BYTES
         self._readings = Readings.open(directory)
-        self._sources = wide.Sources(directory)
-        self._targets = TargetTable(directory)
-        self._links_of = {table: LinkTable(directory, table, by) for table, by in SORTED_BY.items()}
-        self._source_domains = wide.Sources(directory, ["source_domain"])
+        self._known = Known(directory)
+        self._layers: list[Layer] = []
+        sources = 0
+        for layer in Stack.read(directory).layers:
+            self._layers.append(Layer(layer.path(directory), sources, layer.sources, self._readings))
+            sources += layer.sources
 
     @classmethod
     @contextmanager
@@ -157,24 +165,12 @@ class Index:
     @classmethod
     @contextmanager
     def open_generation(cls, directory: Path, number: int, limits: Limits = LIMITS) -> Iterator[Index]:
-        """Open the generation that lies in `directory`; raises IndexDamaged when a table of it is missing."""
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{limits.memory_bytes // 1024}KiB",
-            "threads": limits.threads,
-            # Answers do not spill: the data may be on a read-only disk, and the default is the current directory.
-            "temp_directory": "",
-            "autoinstall_known_extensions": False,
-            "TimeZone": "UTC",
-        }
-        with duckdb.connect(config=config) as connection:
-            connection.execute(text_of("storage.queries", "connect"))
-            with _told(directory):
-                if (damage := contents.damage(directory)) is not None:
-                    raise IndexDamaged(*damage)
-                for table in ROLL_UPS:
-                    _open_table(connection, directory, table)
-                opened = cls(directory, number, connection, limits)
-            yield opened
+        """Open the generation that lies in `directory`; raises IndexDamaged when a file is missing or has changed."""
+        with _told(directory):
+            if (damage := contents.damage(directory)) is not None:
+                raise IndexDamaged(*damage)
+            opened = cls(directory, number, limits)
+        yield opened
 
     def backlinks(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the links that lead to `target`."""
@@ -186,137 +182,144 @@ class Index:
 
     def domains(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the domains that link to `target`, those with most links first."""
-        if filters == DEFAULT and target.mode is Mode.DOMAIN:
-            return self._answer("domains_rolled_up", {"name": target.name}, page)
+        if filters == DEFAULT and target.mode is Mode.DOMAIN and (layer := self._only(target)) is not None:
+            return self._by_rank("domains", partial(layer.pairs, target.name), (target, filters), page)
         return self._counted("domains", target, filters, page)
 
     def anchors(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the anchors of the links to `target`, those used most first; without a text the anchor is empty."""
-        if filters == DEFAULT and target.mode in (Mode.HOST, Mode.DOMAIN):
-            return self._answer("anchors_rolled_up", {"level": target.mode.value, "name": target.name}, page)
+        of_roll_up = filters == DEFAULT and target.mode in (Mode.HOST, Mode.DOMAIN)
+        if of_roll_up and (layer := self._only(target)) is not None:
+            said = partial(layer.anchors, target.mode.value, target.name)
+            return self._by_rank("anchors", said, (target, filters), page)
         return self._counted("anchors", target, filters, page)
 
     def summary(self, target: Target) -> Summary:
         """Return the counts of the links to `target`, with the domains and anchors behind most of them."""
-        values: dict[str, object] = {"name": target.name}
-        if target.mode in (Mode.URL, Mode.HOST):
-            values["host"] = target.host_reversed
-        if target.mode is Mode.PREFIX:
+        layer = None if target.mode is Mode.PREFIX else self._only(target)
+        if layer is None:
             return self._summed(target)
-        figures = self._table(f"summary_{target.mode.value}", values)
+        with _told(self.directory):
+            figures = self._described(target, layer.figures(target.bounds, target.mode.value, target.name))
         if target.mode is Mode.DOMAIN:
             top = Page(limit=TOP)
             return Summary(figures, self.domains(target, page=top).table(), self.anchors(target, page=top).table())
         return self._topped(figures, *self._facts(target, DEFAULT, ANCHORS))
 
-    def _summed(self, target: Target) -> Summary:
-        """Return the summary of URLs that begin alike: no roll-up has it, so their links are counted now."""
-        facts, anchors = self._facts(target, EVERYTHING, ANCHORS)
+    def _only(self, target: Target) -> Layer | None:
+        """Return the layer whose roll-ups tell all about a target: none when several know it, or pages are covered.
+
+        With no links at all, any layer may say so whose pages are not covered.
+        """
+        by_url = _by_url(target)
         with _told(self.directory):
-            figures = counting.summed(facts, self._readings)
-        name = pa.array([target.name] * figures.num_rows, pa.string())
-        return self._topped(figures.add_column(0, "name", name), facts.only(facts.counts), anchors)
+            found = [layer for layer in self._layers if layer.span_of_targets(target.bounds, by_url) != NOWHERE]
+        among = found or self._layers[-1:]
+        return among[0] if len(among) == 1 and not among[0].is_covered else None
+
+    def _summed(self, target: Target) -> Summary:
+        """Return the summary of what no roll-up has: its links are counted now."""
+        facts, anchors = self._facts(target, EVERYTHING, ANCHORS)
+        outside = FIRST_OUTSIDE[target.mode]
+        with _told(self.directory):
+            figures = counting.summed(facts, self._readings, outside)
+            name = pa.array([target.name] * figures.num_rows, pa.string())
+            figures = self._described(target, figures.add_column(0, "name", name))
+        return self._topped(figures, facts.only(facts.counts & (facts.scope >= outside)), anchors)
+
+    def _described(self, target: Target, figures: pa.Table) -> pa.Table:
+        """Return the figures of a URL with what is known of the URL itself."""
+        if target.mode is not Mode.URL:
+            return figures
+        known = self._known.take(figures.column("name"))
+        for at, name in enumerate(("status", "final", "final_status"), 1):
+            figures = figures.add_column(at, name, known.column(f"target_{name}"))
+        return figures
 
     def _topped(self, figures: pa.Table, facts: Facts, texts: pa.Table) -> Summary:
         """Return figures with the first domains and anchors of the links counted."""
         with _told(self.directory):
             top = [self._ranked(question, facts, texts).read(0, TOP) for question in ("domains", "anchors")]
-        domains, anchors = (table.drop_columns("position") for table in top)
+        domains, anchors = (table.drop_columns(POSITION) for table in top)
         return Summary(figures, domains, anchors)
 
     def links_to(self, target: Target) -> int:
         """Return how many links of any kind, scope and state lead to `target`."""
-        of, bounds = ("urls", URL_BOUNDS) if _by_url(target) else ("hosts", HOST_BOUNDS)
-        values = {name: target.bounds[name] for name in bounds.split()}
-        return int(self._table(f"links_to_{of}", values).column(0)[0].as_py())
+        by_url, found = _by_url(target), 0
+        with _told(self.directory):
+            for layer in self._layers:
+                if layer.is_covered:
+                    found += layer.count("backlinks", _wanted(layer, "backlinks", target, EVERYTHING))
+                else:
+                    found += layer.links_to(target.bounds, by_url)
+        return found
 
     def links_from(self, source: Target) -> int:
         """Return how many links of any kind, scope and state `source` has."""
-        choice: dict[str, Any] = self._range("outlinks", source) | EVERYTHING.parameters(source.mode)
         with _told(self.directory):
-            return self._links_of["outlinks"].count(Wanted(**choice))
-
-    def _range(self, table: str, about: Target) -> dict[str, Any]:
-        """Return the numbers between which the rows about a target, or a source, lie, and the gaps there."""
-        bounds = about.bounds
-        if table == "outlinks":
-            found = self._table("range_of_sources", bounds)
-        elif _by_url(about):
-            found = self._table("range_of_urls", {name: bounds[name] for name in URL_BOUNDS.split()})
-        else:
-            found = self._table("range_of_hosts", {name: bounds[name] for name in HOST_BOUNDS.split()})
-        values: dict[str, Any]
-        (values,) = found.to_pylist()
-        return values if values["first"] is not None else {"first": -1, "last": -1, "gaps": []}
+            wanted = [(layer, _wanted(layer, "outlinks", source, EVERYTHING)) for layer in self._layers]
+            return sum(layer.count("outlinks", links) for layer, links in wanted)
 
     def _links(self, table: str, about: Target, filters: Filters, page: Page) -> Answer:
-        values = filters.parameters(about.mode)
-        start = Place.of(self.number, (table, about.bounds, values), page.cursor)
-        choice: dict[str, Any] = self._range(table, about) | values
-        wanted = Wanted(**choice)
+        question = (table, about.bounds, filters.parameters(about.mode))
+        start = Place.of(self.number, question, page.cursor, len(self._layers))
+        with _told(self.directory):
+            readers = [partial(layer.read, table, _wanted(layer, table, about, filters)) for layer in self._layers]
+        merged = Merged(readers, table)
 
-        def read(after: int, limit: int) -> pa.Table:
+        def read(positions: tuple[int, ...], limit: int) -> pa.Table:
             with _told(self.directory):
-                links = self._links_of[table].read(wanted, after, limit)
-            return self._widened(links)
+                links = merged.read(positions, limit)
+                known = self._known.take(links.column("target"))
+            columns = {name: rows.column(name) for rows in (links, known) for name in rows.column_names}
+            return pa.table({name: columns[name] for name in WIDE})
 
         return Answer(read, start, page.limit)
-
-    def _widened(self, links: pa.Table) -> pa.Table:
-        """Return links with the columns of both their ends."""
-        with _told(self.directory):
-            sources = self._sources.take(links.column("source"))
-            targets = self._targets.take(links.column("target"))
-            links = wide.with_history(links, sources.column("fetched_at"))
-        columns = {name: table.column(name) for table in (links, sources, targets) for name in table.column_names}
-        return pa.table({name: _plain(columns[name]) for name in WIDE})
 
     def _counted(self, question: str, target: Target, filters: Filters, page: Page) -> Answer:
         """Answer a question that counts the links to a target."""
-        start = Place.of(self.number, (question, target.bounds, filters.parameters(target.mode)), page.cursor)
-
         facts, texts = self._facts(target, filters, ANCHORS if question == "anchors" else ())
-        ranked = self._ranked(question, facts, texts)
+        return self._by_rank(question, self._ranked(question, facts, texts).read, (target, filters), page)
 
-        def read(after: int, limit: int) -> pa.Table:
+    def _by_rank(self, question: str, ranked: Ranking, about: tuple[Target, Filters], page: Page) -> Answer:
+        """Answer with rows whose positions are their ranks, from 1."""
+        target, filters = about
+
+        def read(positions: tuple[int, ...], limit: int) -> pa.Table:
             with _told(self.directory):
-                return ranked.read(after, limit)
+                return ranked(max(positions[0], 0), limit)
 
-        return Answer(read, start, page.limit)
+        asked = (question, target.bounds, filters.parameters(target.mode))
+        return Answer(read, Place.of(self.number, asked, page.cursor), page.limit)
 
     def _ranked(self, question: str, facts: Facts, texts: pa.Table) -> Ranked:
         if question == "anchors":
             return counting.ranked_anchors(facts, coded(texts.column("anchor")), self._readings)
-        return counting.ranked_domains(facts, self._readings, self._domains_of)
+        return counting.ranked_domains(facts, self._readings, self._source_domains)
+
+    @cached_property
+    def _source_domains(self) -> Column:
+        return read_arrow(self.directory / DOMAINS).column(0).combine_chunks()
 
     def _facts(self, target: Target, filters: Filters, texts: Sequence[str]) -> tuple[Facts, pa.Table]:
         """Return what is counted of the links to a target, and their texts."""
-        choice: dict[str, Any] = self._range("backlinks", target) | filters.parameters(target.mode)
+        columns, left, found = [*counting.COUNTED, *texts], self._most_links, []
         with _told(self.directory):
-            links = self._links_of["backlinks"].every(Wanted(**choice), [*counting.COUNTED, *texts], self._most_links)
+            for layer in self._layers:
+                found.append(layer.every(_wanted(layer, "backlinks", target, filters), columns, left))
+                left -= found[-1].num_rows
+            links = pa.concat_tables(found).unify_dictionaries().combine_chunks()
             return counting.facts_of(links, self._readings), links.select(texts)
 
-    def _domains_of(self, sources: Ints) -> Column:
-        """Return the domain of each source."""
-        names = self._source_domains.take(pa.chunked_array([column(sources)])).column(0)
-        return _plain(names).combine_chunks()
 
-    def _answer(self, question: str, values: Mapping[str, object], page: Page) -> Answer:
-        def read(after: int, limit: int) -> pa.Table:
-            return self._table(question, {**values, "after": after, "limit": limit})
-
-        return Answer(read, Place.of(self.number, (question, values), page.cursor), page.limit)
-
-    def _table(self, name: str, values: Mapping[str, object]) -> pa.Table:
-        with _told(self.directory):
-            question = self._connection.sql(text_of("storage.queries", name), params=dict(values))
-            rows: pa.Table = question.to_arrow_table()
-        return rows
-
-
-def _plain(values: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
-    """Return texts as they are."""
-    return values.cast(pa.string()) if pa.types.is_dictionary(values.type) else values
+def _wanted(layer: Layer, table: str, about: Target, filters: Filters) -> Wanted:
+    """Return which links of a layer are about a target, or a source."""
+    if table == "outlinks":
+        span = layer.span_of_sources(about.bounds)
+    else:
+        span = layer.span_of_targets(about.bounds, _by_url(about))
+    choice: dict[str, Any] = {**span._asdict(), **filters.parameters(about.mode)}
+    return Wanted(**choice)
 
 
 def _by_url(target: Target) -> bool:
@@ -325,21 +328,14 @@ def _by_url(target: Target) -> bool:
 
 @contextmanager
 def _told(directory: Path) -> Iterator[None]:
-    """Raise the operator's error in place of DuckDB's while a generation is read."""
+    """Raise the operator's error in place of a file's fault while a generation is read."""
     try:
-        with interruptible():
-            yield
-    except (duckdb.OutOfMemoryException, MemoryError) as error:
+        yield
+    except MemoryError as error:
         raise AnswerTooLarge(directory) from error
-    except (duckdb.Error, RuntimeError, pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         if is_gone(error):
             raise GenerationGone(directory) from error
         if is_damage(error):
             raise IndexDamaged(directory, first_line(error)) from error
         raise
-
-
-def _open_table(connection: duckdb.DuckDBPyConnection, directory: Path, table: str) -> None:
-    """Make a roll-up of the generation a view."""
-    files = parts(directory, table)
-    connection.read_parquet([str(file) for file in files], hive_partitioning=False).create_view(table)

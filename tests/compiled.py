@@ -22,6 +22,7 @@ def outdated() -> Iterator[str]:
     """Yield the sources, from the root, that have changed since they were compiled."""
     for package in ("crawler", "storage"):
         for module in (ROOT / package).rglob("*.so"):
-            source = module.with_name(module.name.partition(".")[0] + ".py")
-            if source.exists() and source.stat().st_mtime > module.stat().st_mtime:
-                yield str(source.relative_to(ROOT))
+            stem = module.with_name(module.name.partition(".")[0])
+            for source in (stem.with_suffix(".py"), stem.with_suffix(".pyx")):
+                if source.exists() and source.stat().st_mtime > module.stat().st_mtime:
+                    yield str(source.relative_to(ROOT))

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.asking import EVERYTHING, LAST, Mode, Target
-from storage.index.build import Limits, Segments, write_generation
+from storage.index.build import Limits, Plan, write_generation
 from storage.index.inputs import HOST_DOMAINS
 from storage.index.layout import LINK_TABLES, parts
+from storage.index.refetched import Segments
 from storage.query import Index
 from storage.records import Kind, LinkRow, PageRow
 from storage.segments import link_table, page_table
@@ -84,15 +85,17 @@ class Web:
         pq.write_table(page_table(self.pages)[0], pages)
         fetches = np.array([fetch for fetch, _ in self.links], dtype=np.int64)
         pq.write_table(link_table(fetches, [row for _, row in self.links])[0], links)
-        write_generation(Segments([pages], [links] if self.links else []), scratch, out, name_hosts, limits)
+        plan = Plan(Segments([pages], [links] if self.links else []))
+        write_generation(plan, scratch, out, name_hosts, limits)
         return Generation(out)
 
 
 class Generation:
-    """The tables of a built generation."""
+    """The tables of a built generation of one layer."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.layer = folder / "layer=000"
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return a table's rows in the order of its files, links with the columns of both their ends."""
@@ -104,7 +107,7 @@ class Generation:
                 for end in ("source", "target"):
                     row[f"{end}_host_reversed"] = ".".join(reversed(row[f"{end}_host"].split(".")))
             return rows
-        return [row for part in parts(self.folder, table) for row in pq.ParquetFile(part).read().to_pylist()]
+        return [row for part in parts(self.layer, table) for row in pq.ParquetFile(part).read().to_pylist()]
 
     def only(self, table: str, **columns: Any) -> dict[str, Any]:
         """Return the one row of a table that has these values."""

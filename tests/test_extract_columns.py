@@ -172,7 +172,7 @@ def test_bad_bytes_become_replacement_characters() -> None:
 
 
 def test_texts_of_anchors_inside_anchors_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crawler.extract.words.TEXT_CHARACTERS_MAX", 1000)
+    monkeypatch.setattr("crawler.extract.anchors.TEXT_CHARACTERS_MAX", 1000)
     html = "".join(f"<a href=x{n}><object>{'w' * 100}" for n in range(50))
     links = read(html, anchor_bytes=64).links
     assert [link.anchor for link in links] == ["w" * 64] * 50

@@ -13,10 +13,11 @@ import pytest
 
 from storage.index import build as index_build
 from storage.index import publish
-from storage.index.build import Limits, OutOfMemory, Segments, write_generation
+from storage.index.build import Limits, OutOfMemory, Plan, write_generation
 from storage.index.layout import TABLES, parts
 from storage.index.policy import ROLES
 from storage.index.publish import IndexBusy, NothingCrawled, build_index
+from storage.index.refetched import Segments
 from storage.manifest import Manifest
 from storage.records import Failure, Kind, LinkRow, RedirectKind, Rel, Robots, Truncated
 from storage.sqlite import CrawlStore
@@ -289,8 +290,8 @@ def test_slices_of_a_few_links_make_the_same_tables(tmp_path: Path, monkeypatch:
     expected = web.build(at_once)
     monkeypatch.setattr(index_build, "SORTED_LINK_BYTES", LIMITS.memory_bytes // 7)
     built = web.build(sliced)
-    assert len(parts(built.folder, "backlinks")) > 1
-    assert len(parts(built.folder, "outlinks")) > 1
+    assert len(parts(built.layer, "backlinks")) > 1
+    assert len(parts(built.layer, "outlinks")) > 1
     for table in TABLES:
         assert sorted(map(repr, built.rows(table))) == sorted(map(repr, expected.rows(table)))
     order = [(row["target_host_reversed"], row["target"], row["source_domain"]) for row in built.rows("backlinks")]
@@ -322,7 +323,7 @@ def test_build_beyond_its_memory_is_an_error_of_the_operator(tmp_path: Path) -> 
     scratch.mkdir()
     again.mkdir()
     with pytest.raises(OutOfMemory, match="raise storage"):
-        write_generation(files, scratch, again, name_hosts, Limits(1 << 20, 1))
+        write_generation(Plan(files), scratch, again, name_hosts, Limits(1 << 20, 1))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from storage.asking import Mode, Target
 from storage.errors import DataCorrupt, DiskFull
 from storage.index.build import ScratchUnusable, _scratch
 from storage.index.faults import interruptible
@@ -112,7 +113,7 @@ def links_of(data_dir: Path) -> list[list[dict[str, Any]]] | None:
 @pytest.mark.parametrize("table", ["backlinks", "outlinks"])
 def test_damaged_links_are_no_answer(data_dir: Path, table: str) -> None:
     drawn = random.Random(2)
-    (file,) = (data_dir / "index").glob(f"generation=*/{table}/part-*.parquet")
+    (file,) = (data_dir / "index").glob(f"generation=*/*/{table}/part-*.parquet")
     whole, right = file.read_bytes(), links_of(data_dir)
     assert right is not None
     for _ in range(DAMAGES // 2):
@@ -125,14 +126,52 @@ def test_damaged_links_are_no_answer(data_dir: Path, table: str) -> None:
     assert links_of(data_dir) is None
 
 
+def answers_of(data_dir: Path) -> list[Any] | None:
+    """Return the answers to all questions, None when the index is told to be damaged."""
+    found: list[Any] = []
+    try:
+        with Index.open(data_dir) as opened:
+            for about in (
+                URL,
+                Target(Mode.HOST, "b.example", "example.b"),
+                Target(Mode.DOMAIN, "b.example", "example.b"),
+            ):
+                questions = (opened.backlinks, opened.outlinks, opened.domains, opened.anchors)
+                found += [question(about).table().to_pylist() for question in questions]
+                found.append([table.to_pylist() for table in opened.summary(about)])
+    except IndexDamaged:
+        return None
+    return found
+
+
+def test_flipped_bit_in_any_file_is_never_another_answer(data_dir: Path) -> None:
+    drawn = random.Random(3)
+    (generation,) = (data_dir / "index").glob("generation=*")
+    right, told = answers_of(data_dir), 0
+    assert right is not None
+    for file in sorted(path for path in generation.rglob("*") if path.is_file()):
+        whole = file.read_bytes()
+        for _ in range(3):
+            content = bytearray(whole)
+            content[drawn.randrange(len(content))] ^= 1 << drawn.randrange(8)
+            file.write_bytes(content)
+            found = answers_of(data_dir)
+            assert found in (None, right), file
+            told += found is None
+        file.write_bytes(whole)
+    assert told > 30
+
+
 @pytest.mark.parametrize(
     "missing",
     [
         "contents.json",
-        "sources.arrow",
-        "backlinks/columns.parquet",
-        "outlinks/part-00000.parquet",
-        "targets/part-00000.parquet",
+        "layers.json",
+        "known.arrow",
+        "layer=000/sources.arrow",
+        "layer=000/backlinks/columns.parquet",
+        "layer=000/outlinks/part-00000.parquet",
+        "layer=000/targets/part-00000.parquet",
     ],
 )
 def test_index_of_another_layout_is_told_to_be_built_anew(data_dir: Path, missing: str) -> None:

@@ -80,6 +80,7 @@ def test_make_help_lists_every_target() -> None:
         "check",
         "format",
         "bench",
+        "flame",
         "compile",
         "clean",
         "lock",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 import sys
 from collections import Counter
 from pathlib import Path
@@ -60,6 +61,10 @@ class Client:
         self.ask(host, path)
         return await self.read()
 
+    async def ended(self) -> bool:
+        """Wait for the server; return whether it closed without a word."""
+        return not await self._reader.read(1)
+
     def abort(self) -> None:
         self._writer.transport.abort()
 
@@ -107,6 +112,44 @@ async def test_gzip_answers_hold_the_same_pages() -> None:
     assert got.headers["content-encoding"] == "gzip"
     facts = Expected(web).facts(web.site(1).root + web.site(1).paths[2])
     assert xxh3_128_digest(gzip.decompress(got.body)) == facts.body_hash
+
+
+async def test_https_web_is_served_with_a_certificate_that_checks_for_every_host() -> None:
+    spec = WebSpec(hosts=4, pages_per_host=3, faults=NO_FAULTS, tls=True)
+    web = Web(spec)
+    async with serve(spec) as running:
+        trusting = ssl.create_default_context(cafile=running.certificate)
+        for site in map(web.site, range(spec.hosts)):
+            client = Client(
+                *await asyncio.open_connection("127.0.0.1", running.port, ssl=trusting, server_hostname=site.name)
+            )
+            got = await client.get(site.name, site.paths[1])
+            assert site.root.startswith("https://")
+            assert xxh3_128_digest(got.body) == Expected(web).facts(site.root + site.paths[1]).body_hash
+            await client.close()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await asyncio.open_connection("127.0.0.1", running.port, ssl=trusting, server_hostname="other.test")
+
+
+async def test_connection_ends_after_as_many_requests_as_the_spec_says() -> None:
+    spec = WebSpec(hosts=1, pages_per_host=4, faults=NO_FAULTS, requests_a_connection=2)
+    site = Web(spec).site(0)
+    async with serve(spec) as running:
+        client = await Client.open(running.port)
+        first, second = [await client.get(site.name, site.paths[page]) for page in (1, 2)]
+        assert "connection" not in first.headers
+        assert second.headers["connection"] == "close"
+        assert await client.ended()
+        await client.close()
+
+
+async def test_whole_url_is_answered_as_by_a_proxy() -> None:
+    site = Web(SPEC).site(0)
+    async with serve(SPEC) as running:
+        client = await Client.open(running.port)
+        direct, whole = await client.get(site.name, "/"), await client.get(site.name, site.root + "/")
+        await client.close()
+    assert direct == whole
 
 
 async def test_faults_are_served_as_expected() -> None:

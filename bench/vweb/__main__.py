@@ -9,9 +9,10 @@ from typing import Final
 import uvloop
 
 from bench.vweb.answers import Answers
+from bench.vweb.certificate import context
 from bench.vweb.log import RequestLog
 from bench.vweb.process import READY
-from bench.vweb.server import listen, run
+from bench.vweb.server import Doors, listen, run
 from bench.vweb.site import Web, host_map
 from bench.vweb.spec import NO_FAULTS, PROFILES, Faults, WebSpec
 
@@ -22,26 +23,33 @@ _DEFAULT: Final = WebSpec()
 
 def main() -> None:
     """Read the command line and do what it says."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
     spec, addresses = _spec(arguments), arguments.addresses.split(",")
+    if spec.tls != bool(arguments.certificate):
+        parser.error("a web of https URLs needs a --certificate, and no other takes one")
     if arguments.print_seeds:
         print("\n".join(Web(spec).seeds()))
     elif arguments.print_hosts:
         print("\n".join(f'"{name}" = "{at}"' for name, at in host_map(spec, addresses, arguments.port).items()))
     else:
-        _serve(spec, addresses, arguments.port, arguments.log, arguments.max_seconds)
+        _serve(spec, addresses, arguments)
 
 
-def _serve(spec: WebSpec, addresses: list[str], port: int, log_path: Path | None, max_s: float) -> None:
-    sockets = listen(addresses, port)
+def _serve(spec: WebSpec, addresses: list[str], arguments: argparse.Namespace) -> None:
+    port: int = arguments.port
+    log_path: Path | None = arguments.log
+    max_s: float = arguments.max_seconds
+    certificate: Path | None = arguments.certificate
+    doors = Doors(listen(addresses, port), context(certificate) if certificate else None)
     log = RequestLog.open(log_path) if log_path else None
-    name, bound_port = sockets[0].getsockname()
+    name, bound_port = doors.sockets[0].getsockname()
 
     def ready() -> None:
         print(f"{READY}{name}:{bound_port}", flush=True)
 
     try:
-        uvloop.run(run(Answers(Web(spec)), sockets, log, max_s, ready))
+        uvloop.run(run(Answers(Web(spec)), doors, log, max_s, ready))
     finally:
         if log is not None:
             log.close()
@@ -57,6 +65,7 @@ def _spec(arguments: argparse.Namespace) -> WebSpec:
         profile=arguments.profile,
         faults=NO_FAULTS if arguments.clean else Faults(),
         gzip=arguments.gzip,
+        tls=arguments.certificate is not None,
         latency_s=arguments.latency,
         suffixes=tuple(arguments.suffixes.split(",")),
         cache_bytes=arguments.cache_mib << 20,
@@ -72,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--profile", type=int, default=_DEFAULT.profile, choices=sorted(PROFILES), help="median size of a page in KB")
     add("--clean", action="store_true", help="no faults, no redirects, plain robots.txt")
     add("--gzip", action="store_true", help="compress the pages")
+    add("--certificate", type=Path, metavar="PEM", help="serve https with this file's certificate and key")
     add("--latency", type=float, default=0.0, metavar="SECONDS", help="wait before every answer")
     add("--suffixes", default=",".join(_DEFAULT.suffixes), help="top-level names, with commas")
     add("--cache-mib", type=int, default=_DEFAULT.cache_bytes >> 20, help="rendered answers kept, in MiB")

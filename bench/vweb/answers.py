@@ -168,6 +168,15 @@ def response(status: int, mime: str, body: bytes, fields: list[str] | tuple[str,
     return Reply(status, head + body, len(head))
 
 
+def last(reply: Reply) -> Reply:
+    """Return a reply that says that its connection ends after it."""
+    if reply.close:
+        return reply
+    field, end = b"Connection: close\r\n", reply.head_bytes - len(b"\r\n")
+    wire = reply.wire[:end] + field + reply.wire[end:]
+    return reply._replace(wire=wire, head_bytes=reply.head_bytes + len(field), close=True)
+
+
 def error(status: int, fields: tuple[str, ...] = ()) -> Reply:
     """Return a response that is no page."""
     return response(status, "text/html; charset=utf-8", ERROR_BODY % status, fields)

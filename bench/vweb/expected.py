@@ -139,7 +139,7 @@ class Expected:
 
 def split(url: str) -> tuple[str, str]:
     """Return the host and the path with query of a normal form without port."""
-    host, slash, path = url.removeprefix("http://").partition("/")
+    host, slash, path = url.partition("://")[2].partition("/")
     return host, slash + path
 
 

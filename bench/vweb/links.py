@@ -14,6 +14,8 @@ from bench.vweb.site import RAW_LETTER, SLUGS, UNICODE_LABEL, Site
 from bench.vweb.text import NO_ANCHOR, Anchor
 from storage.records import CanonicalSource, Kind, Place, Rel, Robots, RobotsSource
 
+PORTS: Final = {"http": 80, "https": 443}
+
 
 class RelText(NamedTuple):
     """A rel attribute as written, and its bits."""
@@ -162,10 +164,15 @@ class Speller:
         if target.name == self._name and form < 0.72:
             return self._local(form, path)
         if form < 0.92:
-            return f"http://{self._host(target)}{path}"
+            return f"{target.scheme}://{self._host(target)}{path}"
         if form < 0.96:
             return f"//{target.name}{path}"
-        return f"HTTP://{target.name.upper()}:80{path}" if form < 0.98 else f" \n  {target.root}{path} "
+        port = PORTS[target.scheme]
+        return (
+            f"{target.scheme.upper()}://{target.name.upper()}:{port}{path}"
+            if form < 0.98
+            else f" \n  {target.root}{path} "
+        )
 
     def _local(self, form: float, path: str) -> str:
         if form < 0.44:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.vweb.certificate import make_certificate
 from bench.vweb.site import Web, host_map
 from bench.vweb.spec import WebSpec
 
@@ -32,6 +34,8 @@ class Running:
     addresses: tuple[str, ...]
     port: int
     pid: int
+    certificate: Path | None = None
+    """What a client has to trust (`SSL_CERT_FILE`) when the web is https."""
 
     @property
     def hosts(self) -> dict[str, str]:
@@ -50,15 +54,31 @@ async def serve(
 ) -> AsyncIterator[Running]:
     """Serve a web on a free port while the block runs; the log (an absolute path) is complete after it.
 
-    Raises RuntimeError when the process does not start.
+    Raises RuntimeError when the process does not start, NoOpenSSL when an https web cannot have a certificate.
     """
     arguments = ["-m", "bench.vweb", "--spec", spec.to_json(), "--addresses", ",".join(addresses)]
     arguments += ["--max-seconds", str(max_s), *(("--log", str(log)) if log else ())]
+    with tempfile.TemporaryDirectory(prefix="linkmill-vweb-") as folder:
+        certificate = await make_certificate(Web(spec), Path(folder)) if spec.tls else None
+        arguments += ["--certificate", str(certificate)] if certificate else []
+        async with _started(arguments) as process:
+            yield Running(spec, tuple(addresses), await _port(process), process.pid, certificate)
+
+
+@asynccontextmanager
+async def serve_with(arguments: Sequence[str]) -> AsyncIterator[int]:
+    """Run another server, a Python command that prints the same first line, while the block runs; return its port."""
+    async with _started(arguments) as process:
+        yield await _port(process)
+
+
+@asynccontextmanager
+async def _started(arguments: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
     )
     try:
-        yield Running(spec, tuple(addresses), await _port(process), process.pid)
+        yield process
     finally:
         await _stop(process)
 

@@ -1,7 +1,8 @@
 """The server: many hosts on one port of one or more loopback addresses, told apart by the Host header.
 
-Rule: only the request line and Host are read; requests of one connection are answered one after the other, however
-they arrive. What to answer is `answers`' work; here it is written, late or in parts where the reply says so.
+Rule: only the request line and Host are read. A whole URL in it is answered as a proxy would, so that crawlers that
+cannot be told addresses reach the web too. Requests of one connection are answered one after the other, however they
+arrive. What to answer is `answers`' work; here it is written, late or in parts where the reply says so.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from random import uniform
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
-from bench.vweb.answers import Answers, Reply, error
+from bench.vweb.answers import Answers, Reply, error, last
 from bench.vweb.log import RequestLog, Served
 
 REQUEST_BYTES_MAX: Final = 64 << 10
@@ -45,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._open: tuple[str, str, int] | None = None
         """Host, path and status of the request that is being answered."""
         self._ends = False
+        self._left = answers.web.spec.requests_a_connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -89,11 +92,16 @@ class Connection(asyncio.Protocol):
     def _answer(self, head: bytes) -> None:
         method, _, rest = head.partition(b" ")
         path, host = rest.partition(b" ")[0].decode("latin-1"), _host(head)
+        if path.startswith("http://"):
+            path = "/" + path[len("http://") :].partition("/")[2]
         reply = self._answers.answer(host, path)
         if method == b"HEAD":
             reply = reply._replace(wire=reply.wire[: reply.head_bytes], spread_s=0.0)
         elif method != b"GET":
             reply = error(405, ("Connection: close",))._replace(close=True)
+        self._left -= 1
+        if not self._left:
+            reply = last(reply)
         self._open = host, path, reply.status
         if self._latency_s:
             factor = 1.0 + uniform(-self._latency_spread, self._latency_spread)
@@ -158,6 +166,14 @@ def _host(head: bytes) -> str:
     return name.strip().partition(b":")[0].decode("latin-1").lower()
 
 
+class Doors(NamedTuple):
+    """Where connections come in."""
+
+    sockets: list[socket.socket]
+    """Bound to the same port of all addresses."""
+    tls: ssl.SSLContext | None = None
+
+
 def listen(addresses: Sequence[str], port: int) -> list[socket.socket]:
     """Return sockets bound to the same port of all addresses; port 0 takes one that is free on all.
 
@@ -188,18 +204,16 @@ def _bind(address: str, port: int) -> socket.socket:
     return bound
 
 
-async def run(
-    answers: Answers, sockets: Sequence[socket.socket], log: RequestLog | None, max_s: float, ready: Callable[[], None]
-) -> None:
+async def run(answers: Answers, doors: Doors, log: RequestLog | None, max_s: float, ready: Callable[[], None]) -> None:
     """Serve until SIGTERM, SIGINT or `max_s` seconds have passed. Calls `ready` once requests are accepted."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.call_later(max_s, stop.set)
     servers = []
-    for bound in sockets:
+    for bound in doors.sockets:
         make = _maker(answers, bound.getsockname()[0], log)
-        servers.append(await loop.create_server(make, sock=bound, backlog=BACKLOG))
+        servers.append(await loop.create_server(make, sock=bound, backlog=BACKLOG, ssl=doors.tls))
     ready()
     await stop.wait()
     for server in servers:

@@ -129,7 +129,8 @@ class Site:
         self.number = number
         self.domain = _domain(spec, number)
         self.name = f"h{number:04d}.{self.domain}"
-        self.root = f"http://{self.name}"
+        self.scheme = "https" if spec.tls else "http"
+        self.root = f"{self.scheme}://{self.name}"
         encodings = ENCODINGS if spec.faults.odd_charsets else ENCODINGS_PLAIN
         self.encoding = encodings[(number + spec.seed) % len(encodings)]
         kinds = ROBOTS_ODD if spec.faults.odd_robots else ROBOTS_PLAIN

@@ -75,6 +75,10 @@ class WebSpec:
     """A key of `PROFILES`: the median size of a page in KB."""
     faults: Faults = field(default_factory=Faults)
     gzip: bool = False
+    tls: bool = False
+    """Every URL is https; the certificate is `certificate`'s matter."""
+    requests_a_connection: int = 0
+    """The server closes a connection after so many, saying so in the last answer; 0 means never."""
     latency_s: float = 0.0
     """Wait before every answer."""
     latency_spread: float = 0.0

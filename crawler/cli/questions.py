@@ -6,6 +6,7 @@ Rule: answers go to standard output; notes, the next cursor among them, to stand
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from storage.query import Answer, Index, Summary
 
 questions = typer.Typer()
+
+STAGE_PERIOD_S: Final = 10.0
+"""Between two lines about a build whose output is no terminal: a short build says nothing, as before."""
 
 TABLE_ROWS: Final = 50
 """Rows of a table when no limit is given; the other formats write all."""
@@ -127,14 +131,20 @@ FollowOption = Annotated[
 
 
 @questions.command()
-def index(path: ConfigPath) -> None:
+def index(
+    path: ConfigPath,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Read everything again; popular targets answer fastest.")
+    ] = False,
+) -> None:
     """Build the index of everything crawled so far, and publish it.
 
-    This may run beside a crawl.
+    What was crawled since the last build is laid over it, where that is cheaper. This may run beside a crawl.
     """
     import config as settings_of
     from crawler.cli.target import name_hosts
     from crawler.memory import keep_freed_memory
+    from crawler.url import NORMALISER, PSL
     from storage.index.build import Limits
     from storage.index.publish import build_index
 
@@ -142,23 +152,30 @@ def index(path: ConfigPath) -> None:
     keep_freed_memory()
     with _stages_shown() as tell:
         limits = Limits(settings.storage.index_memory, settings.storage.index_threads, tell)
-        built = build_index(settings.crawl.data_dir, name_hosts, limits)
+        built = build_index(settings.crawl.data_dir, name_hosts, limits, f"{PSL}, {NORMALISER}", anew)
     counts = built.counts
     typer.echo(
-        f"Generation {built.generation.id}: {counts.links:,} links to {counts.targets:,} URLs"
-        f" on {counts.hosts:,} hosts of {counts.domains:,} domains; records of {counts.pages:,} URLs;"
+        f"Generation {built.generation.id}: {counts.links:,} links, records of {counts.pages:,} URLs;"
         f" {built.bytes / 1e6:,.1f} MB in {built.elapsed_s:.1f} s"
     )
 
 
 @contextmanager
 def _stages_shown() -> Iterator[Callable[[str], None]]:
-    """Yield what hears of the stages of a build, and shows them where standard error is a terminal."""
+    """Yield what hears of the stages of a build: on a terminal each is shown, elsewhere one now and then is a line."""
     from rich.console import Console
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda _: None
+        said_at = time.monotonic()
+
+        def say(stage: str) -> None:
+            nonlocal said_at
+            if time.monotonic() - said_at >= STAGE_PERIOD_S:
+                said_at = time.monotonic()
+                typer.echo(f"Building the index: {stage}", err=True)
+
+        yield say
         return
     with console.status("Building the index") as status:
         yield lambda stage: status.update(f"Building the index: {stage}")

@@ -1,7 +1,8 @@
 """Extraction: what one HTML page links to and says about itself.
 
-Rule: pure and total; any bytes give a `Page`. Read `document` first (the order of work), then `elements` (what links),
-`words`, `place` and `rel` (the columns of a link), `rows` (folding and counts), `head` (the page's own columns).
+Rule: pure and total; any bytes give a `Page`. Read `document` first (the order of work), then `walk` (from the tree to
+plain data, with `place` and `anchors`), `elements` (what links), `words` and `rel` (the columns of a link), `rows`
+(folding and counts), `head` (the page's own columns).
 """
 
 from crawler.extract.document import extract, extract_header

@@ -17,8 +17,9 @@ from crawler.extract.page import ExtractSettings, Page, Refresh
 from crawler.extract.rel import kind_of_link, rel_bits
 from crawler.extract.rows import Rows
 from crawler.extract.srcset import candidates
-from crawler.extract.tree import TAGS, Node
-from crawler.extract.words import NO_WORDS, Attributes, WordReader, hreflang_of
+from crawler.extract.tree import TAGS, Attributes
+from crawler.extract.walk import Element
+from crawler.extract.words import NO_WORDS, hreflang_of, words_of, words_of_anchor, words_of_area
 from crawler.url import normalise
 from storage.records import Kind
 
@@ -40,15 +41,12 @@ class Reading:
     page: Page
     base_url: str
     rows: Rows
-    words: WordReader
-    place: Callable[[Node], int]
-    """`Ancestors.place` of the page."""
     settings: ExtractSettings
 
 
-def read_a(reading: Reading, node: Node) -> None:
+def read_a(reading: Reading, element: Element) -> None:
     """Read <a>, HTML's or SVG's. Without href it is no link."""
-    attributes = node.attributes
+    attributes = element[1]
     href = attributes.get("href")
     if href is None:
         if "href" not in attributes and "xlink:href" not in attributes:
@@ -62,25 +60,25 @@ def read_a(reading: Reading, node: Node) -> None:
         rows.drop()
     else:
         rel = attributes.get("rel")
-        edge = (_A, rel_bits(rel) if rel else 0, reading.place(node), None)
-        rows.add(target, edge, reading.words.of_anchor(node, attributes))
+        edge = (_A, rel_bits(rel) if rel else 0, element[2], None)
+        rows.add(target, edge, words_of_anchor(element, reading.settings.anchor_bytes))
 
 
-def read_area(reading: Reading, node: Node) -> None:
+def read_area(reading: Reading, element: Element) -> None:
     """Read <area>."""
-    attributes = node.attributes
+    attributes = element[1]
     if "href" not in attributes:
         return
     target = reading.rows.target(attributes["href"] or "", _AREA)
     if target is not None:
-        words = reading.words.of_area(node, attributes)
-        edge = (_AREA, rel_bits(attributes.get("rel") or ""), reading.place(node), None)
+        words = words_of_area(element, reading.settings.anchor_bytes)
+        edge = (_AREA, rel_bits(attributes.get("rel") or ""), element[2], None)
         reading.rows.add(target, edge, words)
 
 
-def read_link(reading: Reading, node: Node) -> None:
+def read_link(reading: Reading, element: Element) -> None:
     """Read <link>: its kind follows from rel and type."""
-    attributes = node.attributes
+    attributes = element[1]
     if "href" not in attributes:
         return
     href = attributes["href"] or ""
@@ -90,9 +88,9 @@ def read_link(reading: Reading, node: Node) -> None:
         reading.page.canonical = _canonical(reading, href)
     target = reading.rows.target(href, kind)
     if target is not None:
-        words = reading.words.of_attributes(attributes, ("title",))
+        words = words_of(attributes, ("title",), reading.settings.anchor_bytes)
         hreflang = hreflang_of(attributes) if kind == _ALTERNATE else None
-        reading.rows.add(target, (kind, rel_bits(rel), reading.place(node), hreflang), words)
+        reading.rows.add(target, (kind, rel_bits(rel), element[2], hreflang), words)
 
 
 def _canonical(reading: Reading, href: str) -> str | None:
@@ -103,20 +101,20 @@ def _canonical(reading: Reading, href: str) -> str | None:
     return normalise(href, reading.base_url) if href.strip() else None
 
 
-def read_meta(reading: Reading, node: Node) -> None:
+def read_meta(reading: Reading, element: Element) -> None:
     """Read <meta>: a refresh is a link, the rest describes the page."""
-    attributes = node.attributes
+    attributes = element[1]
     pragma = (attributes.get("http-equiv") or "").strip().lower()
     content = attributes.get("content") or ""
     if pragma == "refresh":
-        _read_refresh(reading, node, content)
+        _read_refresh(reading, element, content)
     elif pragma == "content-language":
         head.read_content_language(reading.page, content)
     else:
         head.read_named_meta(reading.page, attributes, reading.settings.product)
 
 
-def _read_refresh(reading: Reading, node: Node, content: str) -> None:
+def _read_refresh(reading: Reading, element: Element, content: str) -> None:
     refresh = headers.refresh(content)
     if refresh is None or not refresh[1]:
         return
@@ -125,29 +123,29 @@ def _read_refresh(reading: Reading, node: Node, content: str) -> None:
         reading.page.refresh = Refresh(refresh[0], url)
     target = reading.rows.target(refresh[1], _META_REFRESH)
     if target is not None:
-        reading.rows.add(target, (_META_REFRESH, 0, reading.place(node), None), NO_WORDS)
+        reading.rows.add(target, (_META_REFRESH, 0, element[2], None), NO_WORDS)
 
 
-def read_title(reading: Reading, node: Node) -> None:
+def read_title(reading: Reading, element: Element) -> None:
     """Read <title>."""
-    head.read_title(reading.page, node)
+    head.read_title(reading.page, element[3])
 
 
-def read_form(reading: Reading, node: Node) -> None:
+def read_form(reading: Reading, element: Element) -> None:
     """Read <form>: where it is sent to."""
-    attributes = node.attributes
+    attributes = element[1]
     if "action" in attributes:
         target = reading.rows.target(attributes["action"] or "", _FORM)
         if target is not None:
             rel = rel_bits(attributes.get("rel") or "")
-            reading.rows.add(target, (_FORM, rel, reading.place(node), None), NO_WORDS)
+            reading.rows.add(target, (_FORM, rel, element[2], None), NO_WORDS)
 
 
-def read_input(reading: Reading, node: Node) -> None:
+def read_input(reading: Reading, element: Element) -> None:
     """Read <input type=image>."""
-    attributes = node.attributes
+    attributes = element[1]
     if (attributes.get("type") or "").strip().lower() == "image":
-        _read_urls(reading, node, attributes, _EMBED_IMAGE)
+        _read_urls(reading, element, attributes, _EMBED_IMAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,31 +161,31 @@ class _Urls:
 _EMBED_IMAGE: Final = _Urls(_EMBED, ("src",), srcset=True, words=("alt",))
 
 
-def _read_urls(reading: Reading, node: Node, attributes: Attributes, urls: _Urls) -> None:
+def _read_urls(reading: Reading, element: Element, attributes: Attributes, urls: _Urls) -> None:
     hrefs = [attributes[name] or "" for name in urls.urls if name in attributes]
     if urls.srcset and (srcset := attributes.get("srcset")):
         hrefs += candidates(srcset)
     rows, kind = reading.rows, urls.kind
     targets = [target for href in hrefs if (target := rows.target(href, kind)) is not None]
     if targets:
-        words = reading.words.of_attributes(attributes, urls.words) if urls.words else NO_WORDS
-        edge = (kind, 0, reading.place(node), None)
+        words = words_of(attributes, urls.words, reading.settings.anchor_bytes) if urls.words else NO_WORDS
+        edge = (kind, 0, element[2], None)
         for target in targets:
             rows.add(target, edge, words)
 
 
-def _reader_of(urls: _Urls) -> Callable[[Reading, Node], None]:
+def _reader_of(urls: _Urls) -> Callable[[Reading, Element], None]:
     kind, first, words = urls.kind, urls.urls[0], urls.words
     others = frozenset(urls.urls[1:]) | ({"srcset"} if urls.srcset else frozenset())
 
-    def read(reading: Reading, node: Node) -> None:
-        attributes = node.attributes
+    def read(reading: Reading, element: Element) -> None:
+        attributes = element[1]
         href = attributes.get(first)
         if href is None or not others.isdisjoint(attributes):
-            _read_urls(reading, node, attributes, urls)
+            _read_urls(reading, element, attributes, urls)
         elif (target := reading.rows.target(href, kind)) is not None:  # nearly all: half the time of the general way
-            said = reading.words.of_attributes(attributes, words) if words else NO_WORDS
-            reading.rows.add(target, (kind, 0, reading.place(node), None), said)
+            said = words_of(attributes, words, reading.settings.anchor_bytes) if words else NO_WORDS
+            reading.rows.add(target, (kind, 0, element[2], None), said)
 
     return read
 
@@ -211,7 +209,7 @@ _URLS: Final = {
     "del": _CITE,
 }
 
-READERS: Final[dict[int, Callable[[Reading, Node], None]]] = {
+READERS: Final[dict[int, Callable[[Reading, Element], None]]] = {
     TAGS["a"]: read_a,
     TAGS["area"]: read_area,
     TAGS["link"]: read_link,
@@ -224,7 +222,7 @@ READERS: Final[dict[int, Callable[[Reading, Node], None]]] = {
 
 
 @lru_cache(maxsize=16)
-def readers_of(kinds: frozenset[Kind]) -> dict[int, Callable[[Reading, Node], None]]:
+def readers_of(kinds: frozenset[Kind]) -> dict[int, Callable[[Reading, Element], None]]:
     """Return the readers that links of these kinds need (none given: all); the others check the kind themselves."""
     if not kinds or Kind.A in kinds:
         return READERS

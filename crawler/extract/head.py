@@ -11,7 +11,7 @@ from typing import Final
 from crawler import headers
 from crawler.extract.anchor import collapse, cut
 from crawler.extract.page import Page
-from crawler.extract.tree import TAGS, Node, is_inside
+from crawler.extract.tree import Attributes
 from crawler.url import normalise
 
 TITLE_BYTES: Final = 1024
@@ -19,25 +19,21 @@ VALUE_BYTES: Final = 256
 BASE_BYTES_MAX: Final = 2048
 """Longest base in force: it stands again in front of every short href, so a long one is an attack on memory."""
 
-Attributes = dict[str, str | None]
 
-
-def read_language(page: Page, root: Node) -> None:
+def read_language(page: Page, attributes: Attributes) -> None:
     """Read the language of the root element."""
-    attributes = root.attributes
     page.lang = _value(attributes.get("lang") or attributes.get("xml:lang"))
 
 
-def read_title(page: Page, node: Node) -> None:
-    """Read a <title>, unless one was read before or it is an SVG image's."""
-    if page.title is None and not is_inside(node, TAGS["svg"]):
-        page.title = cut(collapse(node.text_lexbor()), TITLE_BYTES) or None
+def read_title(page: Page, text: str) -> None:
+    """Read a <title>, unless one was read before."""
+    if page.title is None:
+        page.title = cut(collapse(text), TITLE_BYTES) or None
 
 
-def read_base(page: Page, bases: list[Node], page_url: str) -> None:
+def read_base(page: Page, bases: list[Attributes], page_url: str) -> None:
     """Read the first <base> with an href (HTML standard, section 4.2.3); a broken one leaves the page its own base."""
-    for node in bases:
-        attributes = node.attributes
+    for attributes in bases:
         if "href" in attributes:
             base = normalise(attributes["href"] or "", page_url)
             page.base = base if base is None or len(base) <= BASE_BYTES_MAX else None

@@ -14,10 +14,8 @@ from storage.records import Place
 _A: Final = TAGS["a"]
 _OTHER: Final = int(Place.OTHER)
 
-_BY_TAG: Final = {TAGS[place.name.lower()]: int(place) for place in Place if place is not Place.OTHER}
-"""Every place but OTHER is the name of an element."""
-
-PARTS: Final = frozenset(_BY_TAG)
+PARTS: Final = {TAGS[place.name.lower()]: int(place) for place in Place if place is not Place.OTHER}
+"""Places by tag number: every one but OTHER is the name of an element."""
 
 _BY_ROLE: Final = {
     "banner": int(Place.HEADER),
@@ -36,6 +34,23 @@ _NO_PLACE: Final = frozenset({"none", "presentation"})
 """Roles that take an element's own meaning away, as on a table for layout."""
 
 
+NO_PLACE: Final = -1
+
+
+def roles(root: Node) -> list[tuple[int, int]]:
+    """Return the elements whose `role` decides instead of their tag, in document order.
+
+    Each with its `mem_id` and place, NO_PLACE where the role takes its place away. The first known token counts.
+    """
+    found: list[tuple[int, int]] = []
+    for node in with_role(root):
+        for token in (node.attributes.get("role") or "").lower().split():
+            if token in _NO_PLACE or token in _BY_ROLE:
+                found.append((node.mem_id, _BY_ROLE.get(token, NO_PLACE)))
+                break
+    return found
+
+
 class Ancestors:
     """Finds what is around the elements of one page; the keys of its tables are `mem_id`s.
 
@@ -47,20 +62,13 @@ class Ancestors:
 
     def __init__(self, root: Node, parts: list[tuple[int, Node]]) -> None:
         self._anchors: dict[int, int] = {}
-        self._places = {node.mem_id: _BY_TAG[tag] for tag, node in parts}
-        for node in with_role(root):
-            self._note_role(node)
+        self._places = {node.mem_id: PARTS[tag] for tag, node in parts}
+        for key, place in roles(root):
+            if place == NO_PLACE:
+                self._places.pop(key, None)
+            else:
+                self._places[key] = place
         self._places.setdefault(root.mem_id, _OTHER)
-
-    def _note_role(self, node: Node) -> None:
-        """Let the first known token of `role` decide, instead of the element."""
-        for token in (node.attributes.get("role") or "").lower().split():
-            if token in _NO_PLACE:
-                self._places.pop(node.mem_id, None)
-                return
-            if token in _BY_ROLE:
-                self._places[node.mem_id] = _BY_ROLE[token]
-                return
 
     def place(self, node: Node) -> int:
         """Return the part of the page that holds `node`, which is not the root."""

@@ -21,7 +21,10 @@ from selectolax.lexbor import LexborNode as Node
 from crawler import charset
 from crawler.encodings import NOT_ASCII
 
-__all__ = ["HIDDEN", "PARSER", "TAGS", "TEXT", "Node", "is_inside", "parse", "with_role"]
+__all__ = ["HIDDEN", "PARSER", "TAGS", "TEXT", "Attributes", "Node", "is_inside", "parse", "with_role"]
+
+Attributes = dict[str, str | None]
+"""The attributes of an element by name; None is the value of one that has none."""
 
 PARSER: Final = f"lexbor {LEXBOR_VERSION_MAJOR}.{LEXBOR_VERSION_MINOR} selectolax {version('selectolax')}"
 

@@ -1,4 +1,4 @@
-"""Builds one generation: pages and links segments in, sorted files out, in stages of bounded memory.
+"""Builds one generation: layers that stay are linked, the segments after them become a new one, in bounded memory.
 
 Rule: what concerns pages is SQL: each stage is one SELECT of `sql/`, its result a table of the scratch database. Links,
 sixty times as many, are numbered, turned and counted as columns (`turning`, `rollups`), some target hosts at a time.
@@ -16,13 +16,15 @@ import duckdb
 import pyarrow as pa
 
 from storage.errors import DiskFull, StorageError
-from storage.index import contents
+from storage.index import contents, refetched
 from storage.index.faults import first_line, interruptible, is_full_disk, is_unwritable
 from storage.index.inputs import HOST_DOMAINS, KINDS, POLICY
-from storage.index.layout import ROLL_UP_ROWS
-from storage.index.numbers import Hosts, Sources
+from storage.index.known import write_known
+from storage.index.numbers import Hosts, Sources, write_numbers
+from storage.index.refetched import Segments
+from storage.index.stack import Layer, Stack, link_layer
 from storage.index.turning import World
-from storage.index.writing import LinkWriter
+from storage.index.writing import LinkWriter, write_rows
 from storage.schemas import LINKS, PAGES
 from storage.statements import text_of
 
@@ -36,7 +38,7 @@ STAGES: Final = (
     "fetched_again",
     "visits",
     "latest",
-    "finals",
+    "shown",
     "repeated",
     "effects",
     "histories",
@@ -73,29 +75,73 @@ class Limits(NamedTuple):
     tell: Tell = _silent
 
 
-class Segments(NamedTuple):
-    """The files a build reads, as the manifest lists them."""
-
-    pages: Sequence[Path]
-    links: Sequence[Path]
+NOTHING: Final = Segments((), ())
 
 
 class Counts(NamedTuple):
-    """Rows of the tables a build wrote."""
+    """What a generation has."""
 
     links: int
+    """Of all pages, those counted once that were fetched again."""
     pages: int
-    targets: int
-    hosts: int
-    domains: int
+    """URLs fetched."""
+    layers: int
 
 
-def write_generation(segments: Segments, scratch: Path, out: Path, name_hosts: NameHosts, limits: Limits) -> Counts:
-    """Write all tables of a generation below `out`, one directory each; `scratch` holds what does not fit in memory.
+class Plan(NamedTuple):
+    """What a generation is made of."""
+
+    segments: Segments
+    """Of the new layer; without pages there is none."""
+    kept: Sequence[Layer] = ()
+    generation: Path = Path()
+    """Where the layers are that are kept."""
+    before: Segments = NOTHING
+    """What they were built of."""
+    naming: str = ""
+    """What `name_hosts` depends on."""
+    last_segment: int = 0
+
+
+def write_generation(plan: Plan, scratch: Path, out: Path, name_hosts: NameHosts, limits: Limits) -> Counts:
+    """Write a generation below `out`; `scratch` holds what does not fit in memory.
 
     Both directories exist and are empty. Raises OutOfMemory, DiskFull or ScratchUnusable.
     """
-    with _one_allocator(), _scratch(scratch, limits) as connection:
+    with _one_allocator():
+        layers = [*plan.kept]
+        for layer in layers:
+            link_layer(layer.path(plan.generation), layer.path(out))
+        if plan.segments.pages:
+            folder = out / f"layer={len(layers):03}"
+            folder.mkdir()
+            segments = _with_history(plan, out, (scratch, folder), limits) if layers else plan.segments
+            made = _write_layer(segments, (scratch, folder), name_hosts, limits)
+            layers.append(made._replace(last_segment=plan.last_segment))
+        elif layers:
+            layers[-1] = layers[-1]._replace(last_segment=plan.last_segment)
+        pages, layers = _write_overall(layers, (scratch, out), limits)
+    Stack(plan.naming, tuple(layers)).write(out)
+    limits.tell("checksums")
+    contents.write(out)
+    return Counts(sum(layer.links - layer.covered_links for layer in layers), pages, len(layers))
+
+
+def _with_history(plan: Plan, out: Path, folders: tuple[Path, Path], limits: Limits) -> Segments:
+    """Return the segments of a new layer with the earlier visits to pages that were fetched again."""
+    limits.tell("pages fetched again")
+    scratch, folder = folders
+    (scratch / "again").mkdir()
+    with _scratch(scratch / "again", limits) as connection:
+        refetched.view_layers(connection, [layer.path(out) for layer in plan.kept])
+        pages, links = refetched.gather(connection, plan.segments.pages, plan.before, (scratch, folder))
+    return Segments([*plan.segments.pages, *pages], [*plan.segments.links, *links])
+
+
+def _write_layer(segments: Segments, folders: tuple[Path, Path], name_hosts: NameHosts, limits: Limits) -> Layer:
+    """Write all tables of a layer, one directory each."""
+    scratch, out = folders
+    with _scratch(scratch, limits) as connection:
         limits.tell("hosts")
         _open_segments(connection, segments)
         _name_hosts(connection, name_hosts)
@@ -105,11 +151,25 @@ def write_generation(segments: Segments, scratch: Path, out: Path, name_hosts: N
         limits.tell("sources")
         hosts = Hosts.of(_select(connection, "names").to_arrow_table())
         world = World(hosts, Sources.of(connection.table("sources").order("number").to_arrow_reader(), out))
-        pages = _write_pages(connection, out, limits)
+        limits.tell("pages")
+        pages = write_rows(out, "pages", _select(connection, "pages"))
         writer = LinkWriter(connection, (scratch, out), world, limits.tell)
-        rows = writer.write(segments.links, max(limits.memory_bytes // SORTED_LINK_BYTES, 1), limits.memory_bytes)
-    contents.write(out)
-    return Counts(rows["backlinks"], pages, rows["targets"], rows["hosts"], rows["domains"])
+        links = writer.write(segments.links, max(limits.memory_bytes // SORTED_LINK_BYTES, 1), limits.memory_bytes)
+    return Layer(out.name, 0, pages, links, len(world.sources.place), 0)
+
+
+def _write_overall(layers: Sequence[Layer], folders: tuple[Path, Path], limits: Limits) -> tuple[int, list[Layer]]:
+    """Write what concerns all layers; return the pages fetched, and the layers with the links that are covered."""
+    scratch, out = folders
+    paths = [layer.path(out) for layer in layers]
+    covers = refetched.covers_of(paths)
+    limits.tell("known pages")
+    (scratch / "known").mkdir()
+    with _scratch(scratch / "known", limits) as connection:
+        pages = write_known(connection, paths, covers, out)
+    limits.tell("numbers of sources")
+    covered = write_numbers(paths, covers, out)
+    return pages, [layer._replace(covered_links=links) for layer, links in zip(layers, covered, strict=True)]
 
 
 @contextmanager
@@ -138,6 +198,7 @@ def _scratch(directory: Path, limits: Limits) -> Iterator[duckdb.DuckDBPyConnect
     place = directory.parent
     try:
         with interruptible(), duckdb.connect(str(directory / "scratch.duckdb"), config=config) as connection:
+            connection.execute(text_of("storage.index.sql", "connect"))
             yield connection
     except (duckdb.OutOfMemoryException, MemoryError) as error:
         raise OutOfMemory(place, first_line(error)) from error
@@ -155,12 +216,8 @@ def _select(connection: duckdb.DuckDBPyConnection, name: str) -> duckdb.DuckDBPy
 
 def _open_segments(connection: duckdb.DuckDBPyConnection, segments: Segments) -> None:
     """Make the views `raw_pages` and `raw_links` and the tables of the policy; without files the views are empty."""
-    for view, files, schema in (("raw_pages", segments.pages, PAGES), ("raw_links", segments.links, LINKS)):
-        if files:
-            # Folders named `run=000001` would become columns.
-            connection.read_parquet([str(file) for file in files], hive_partitioning=False).create_view(view)
-        else:
-            connection.from_arrow(schema.empty_table()).create(view)
+    refetched.view(connection, "raw_pages", segments.pages, PAGES)
+    refetched.view(connection, "raw_links", segments.links, LINKS)
     for table, rows in (("kinds", KINDS), ("policy", POLICY), ("host_domains", HOST_DOMAINS.empty_table())):
         connection.from_arrow(rows).create(table)
 
@@ -173,12 +230,3 @@ def _name_hosts(connection: duckdb.DuckDBPyConnection, name_hosts: NameHosts) ->
             connection.register("named_hosts", name_hosts(batch.column(0).to_pylist()))
             connection.execute(text_of("storage.index.sql", "add_hosts"))
             connection.unregister("named_hosts")
-
-
-def _write_pages(connection: duckdb.DuckDBPyConnection, out: Path, limits: Limits) -> int:
-    """Write the table of pages and return its rows."""
-    limits.tell("pages")
-    (out / "pages").mkdir()
-    file = out / "pages" / "part-00000.parquet"
-    _select(connection, "pages").write_parquet(str(file), compression="zstd", row_group_size=ROLL_UP_ROWS)
-    return len(connection.table("latest"))

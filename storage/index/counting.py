@@ -58,12 +58,17 @@ def facts_of(links: pa.Table, sources: Readings) -> Facts:
     )
 
 
-def summed(facts: Facts, sources: Readings) -> pa.Table:
-    """Return the figures of all links as one row, or none when there are no links."""
+def summed(facts: Facts, sources: Readings, outside: int) -> pa.Table:
+    """Return the figures of all links as one row, or none when there are no links.
+
+    Links whose scope is below `outside` come from within what is asked about, and are counted apart.
+    """
     if not len(facts.source):
         return pa.table({name: pa.array([], pa.int64()) for name in ORDER})
-    counts = figures(facts, np.zeros(len(facts.source), np.int32), 1, sources)
-    counts |= {"inside": np.zeros(1, np.int64), "links": np.array([len(facts.source)])}
+    beyond = facts.only(facts.scope >= outside)
+    counts = figures(beyond, np.zeros(len(beyond.source), np.int32), 1, sources)
+    inside = np.count_nonzero(facts.counts & (facts.scope < outside))
+    counts |= {"inside": np.array([inside]), "links": np.array([len(facts.source)])}
     return pa.table({name: _column(counts[name]) for name in ORDER})
 
 
@@ -117,15 +122,17 @@ class Ranked:
         return among[np.lexsort((by_name, -self.links[among]))][:most]
 
 
-def ranked_domains(facts: Facts, sources: Readings, named: Callable[[Ints], Column]) -> Ranked:
-    """Return the domains that link; `named` returns the domain of some sources."""
-    domain = sources.domain[facts.source]
-    used, group = used_numbers(domain, int(domain.max(initial=-1)) + 1)
-    example = np.zeros(len(used), np.int32)
-    example[group] = facts.source
+def ranked_domains(facts: Facts, sources: Readings, names: Column) -> Ranked:
+    """Return the domains that link; `names` are those of all domains with sources."""
+    used, group = used_numbers(sources.domain[facts.source], len(names))
     things = {"pages": sources.page[facts.source], "hosts": sources.host[facts.source]}
     return Ranked(
-        "source_domain", facts, group, np.bincount(group, minlength=len(used)), lambda of: named(example[of]), things
+        "source_domain",
+        facts,
+        group,
+        np.bincount(group, minlength=len(used)),
+        lambda of: names.take(column(used[of])),
+        things,
     )
 
 

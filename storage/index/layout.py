@@ -2,13 +2,15 @@
 
 Rule: what belongs to a page or a target is stored once, in `sources` and `targets`; a link names both by number, so
 that sorting, writing and reading a link moves small columns only. `storage.index.wide` puts the rows together again.
-Numbers count the rows of `sources` (by reversed host, URL, fetch) and `targets` (by reversed host, URL) from 0.
+Numbers count the rows of `sources` (by reversed host, URL, fetch) and `targets` (by reversed host, URL) of a layer
+from 0; `storage.index.stack` says what layers are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -17,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import xxhash
 
 Rows = npt.NDArray[np.int64]
 """Numbers of rows."""
@@ -30,10 +33,15 @@ ROLL_UPS: Final = ("pages", "targets", "hosts", "domains", "domain_pairs", "anch
 TABLES: Final = (*LINK_TABLES, *ROLL_UPS)
 
 SOURCES: Final = "sources.arrow"
-"""One row per reading of a page that is the evidence of links. An Arrow file, for a look-up wants single rows of it."""
+"""One row per reading of a page that is the evidence of links: an Arrow stream, for a look-up wants single rows."""
+
+SOURCE_BATCHES: Final = "source_batches.arrow"
+"""Where each batch of the sources lies, and its checksum."""
+
+BATCHES: Final = pa.schema({"start": pa.int64(), "bytes": pa.int64(), "sum": pa.uint64()})
 
 SOURCE_NUMBERS: Final = "source_numbers.arrow"
-"""What links are counted by of each source: 24 bytes a source, mapped into memory, so not compressed."""
+"""What links are counted by of each source: 29 bytes a source, mapped into memory, so not compressed."""
 
 SOURCE_ROWS: Final = 128
 """Rows of a batch of `sources`: a look-up of one row unpacks so many (bench/index.py)."""
@@ -94,8 +102,7 @@ LINKS: Final = pa.schema({"source": pa.int32(), "target": pa.int32(), **EVIDENCE
 
 BOUNDS: Final = frozenset(
     {
-        "id", "source", "target", "target_host_reversed", "target_host", "target_domain", "source_domain", "level",
-        "name",
+        "id", "source", "target", "target_host_reversed", "target_domain", "level", "name", "host_reversed", "url",
     }
 )  # fmt: skip
 """Columns by which questions skip row groups."""
@@ -244,16 +251,36 @@ def joined(tables: Sequence[pa.Table]) -> pa.Table:
 def write_sources(out: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
     """Write the sources in the order of their numbers, so many rows a batch that a row's place is known."""
     options = pa.ipc.IpcWriteOptions(compression="lz4")
+    ends = [schema.serialize().size]
     left: list[pa.RecordBatch] = []
-    with pa.ipc.new_file(str(out / SOURCES), schema, options=options) as writer:
+    with pa.OSFile(str(out / SOURCES), "wb") as file, pa.ipc.new_stream(file, schema, options=options) as writer:
         for batch in batches:
             table = pa.Table.from_batches([*left, batch]).combine_chunks()
             whole = table.num_rows - table.num_rows % SOURCE_ROWS
             for start in range(0, whole, SOURCE_ROWS):
                 writer.write_table(table.slice(start, SOURCE_ROWS))
+                ends.append(file.tell())
             left = table.slice(whole).to_batches()
         for batch in left:
             writer.write_batch(batch)
+            ends.append(file.tell())
+    content = pa.memory_map(str(out / SOURCES)).read_buffer()
+    sizes = [end - start for start, end in pairwise(ends)]
+    sums = [xxhash.xxh3_64_intdigest(content.slice(start, size)) for start, size in zip(ends, sizes, strict=False)]
+    write_arrow(out / SOURCE_BATCHES, [pa.array(ends[:-1], pa.int64()), sizes, pa.array(sums, pa.uint64())], BATCHES)
+
+
+def write_arrow(file: Path, columns: Iterable[Any], schema: pa.Schema) -> None:
+    """Write one batch as an Arrow file that can be mapped into memory."""
+    arrays = [made if isinstance(made, pa.Array) else pa.array(made) for made in columns]
+    typed = [made.cast(field.type) for made, field in zip(arrays, schema, strict=True)]
+    with pa.ipc.new_file(str(file), schema) as writer:
+        writer.write_batch(pa.record_batch(typed, schema=schema))
+
+
+def read_arrow(file: Path) -> pa.Table:
+    """Map such a file into memory."""
+    return pa.ipc.open_file(pa.memory_map(str(file))).read_all()
 
 
 def matches(values: pa.Array[Any], among: pa.Array[Any]) -> npt.NDArray[np.int32]:

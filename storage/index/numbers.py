@@ -5,7 +5,7 @@ Rule: 45 bytes a source, a few hundred a host; the texts of sources go to disk a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +14,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from storage.index.layout import MOMENT, SOURCE_NUMBERS, column, write_sources
+from storage.index.layout import (
+    MOMENT,
+    SOURCE_NUMBERS,
+    SOURCES,
+    Texts,
+    coded,
+    column,
+    read_arrow,
+    write_arrow,
+    write_sources,
+)
 
 Ints = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.uint8]
 Moments = npt.NDArray[np.int64]
 """Microseconds since the epoch."""
 
@@ -25,9 +36,24 @@ TEXTS: Final = 11
 """The first columns of `sql/sources.sql` are stored, the others numbered."""
 
 NUMBERS: Final = pa.schema(
-    {"host": pa.int32(), "domain": pa.int32(), "ip": pa.int32(), "page": pa.int32(), "fetched_at": MOMENT}
+    {
+        "host": pa.int32(),
+        "domain": pa.int32(),
+        "ip": pa.int32(),
+        "page": pa.int32(),
+        "fetched_at": MOMENT,
+        "covered": pa.uint8(),
+    }
 )
-"""Columns of the file of numbers."""
+"""Columns of the file of numbers of a generation: the sources of all its layers, one after the other."""
+
+READINGS: Final = "readings.arrow"
+OF_LAYER: Final = pa.schema({"page": pa.int32(), "fetched_at": MOMENT, "links": pa.int32()})
+"""What a layer keeps of each source: numbers that do not depend on other layers."""
+
+NAMED: Final = ("source_host", "source_domain", "source_ip")
+DOMAINS: Final = "source_domains.arrow"
+DOMAIN_NAMES: Final = pa.schema({"domain": pa.string()})
 
 
 @dataclass(frozen=True)
@@ -64,11 +90,13 @@ class Readings:
     page: Ints
     """Order by host and URL; readings of one page share it."""
     fetched_at: Moments
+    covered: Codes
+    """1 for a source in whose place a newer layer has another."""
 
     @classmethod
     def open(cls, generation: Path) -> Readings:
         """Map the numbers of a generation's sources; nothing is read before it is looked up."""
-        table = pa.ipc.open_file(pa.memory_map(str(generation / SOURCE_NUMBERS))).read_all()
+        table = read_arrow(generation / SOURCE_NUMBERS)
         columns = {name: table.column(name).combine_chunks() for name in NUMBERS.names}
         moments = columns.pop("fetched_at").cast(pa.int64())
         return cls(**{name: of.to_numpy() for name, of in columns.items()}, fetched_at=moments.to_numpy())
@@ -84,19 +112,6 @@ class Readings:
             used = numbers[source]
             if used.min() < 0 or used.max() > known:
                 raise pa.ArrowInvalid("a source has a number that does not exist")
-
-    def write(self, out: Path) -> None:
-        """Store the numbers as they lie in memory; hosts and domains are numbered anew, without those of targets."""
-        columns: dict[str, npt.NDArray[Any]] = {
-            "host": np.unique(self.host, return_inverse=True)[1].astype(np.int32),
-            "domain": np.unique(self.domain, return_inverse=True)[1].astype(np.int32),
-            "ip": self.ip,
-            "page": self.page,
-            "fetched_at": self.fetched_at,
-        }
-        batch = pa.record_batch([pa.array(columns[field.name]).cast(field.type) for field in NUMBERS], schema=NUMBERS)
-        with pa.ipc.new_file(str(out / SOURCE_NUMBERS), NUMBERS) as writer:
-            writer.write_batch(batch)
 
 
 @dataclass(frozen=True)
@@ -122,20 +137,23 @@ class Sources(Readings):
         table = pa.Table.from_batches(kept, pa.schema(list(reader.schema)[TEXTS - 2 :]))
         fetch = table.column("fetch").to_numpy()
         order = np.argsort(fetch)
-        made = cls(
+        return cls(
             host=table.column("host_id").to_numpy(),
             domain=table.column("domain_id").to_numpy(),
             ip=table.column("ip_id").to_numpy(),
             page=table.column("page").to_numpy(),
             fetched_at=table.column("fetched_at").cast(pa.int64()).to_numpy(),
+            covered=np.zeros(len(fetch), np.uint8),
             fetches=fetch[order],
             numbers=order.astype(np.int32),
             once=table.column("once").to_numpy(),
             nofollow=table.column("nofollow").to_numpy(),
             place=table.column("place").to_numpy(),
         )
-        made.write(out)
-        return made
+
+    def write(self, layer: Path, links: npt.NDArray[np.int64]) -> None:
+        """Store what a layer keeps of its sources; `links` of each."""
+        write_arrow(layer / READINGS, [self.page, column(self.fetched_at), column(links)], OF_LAYER)
 
     def of_fetches(self, fetches: Moments, once: bool) -> Ints:
         """Return the source of each fetch, -1 where it is none or its page was not visited once as asked.
@@ -150,6 +168,56 @@ class Sources(Readings):
         number = self.numbers[at]
         number = np.where((self.fetches[at] == wanted) & (self.once[number] == once), number, -1).astype(np.int32)
         return np.repeat(number, np.diff(np.append(starts, len(fetches))))
+
+
+def write_numbers(layers: Sequence[Path], covers: pa.Table, out: Path) -> list[int]:
+    """Number the sources of all layers anew; return how many links of each layer newer ones cover.
+
+    `covers` are rows of `refetched.COVERED`.
+    """
+    read = [read_arrow(layer / READINGS) for layer in layers]
+    counts = [table.num_rows for table in read]
+    firsts = np.concatenate(([0], np.cumsum(counts)))
+    pages = [table.column("page").to_numpy() for table in read]
+    first_pages = np.concatenate(([0], np.cumsum([int(page.max(initial=-1)) + 1 for page in pages])))
+    covered = _covered(covers, firsts)
+    codes = {name: _codes(layers, name) for name in NAMED}
+    write_arrow(out / DOMAINS, [codes["source_domain"].dictionary], DOMAIN_NAMES)
+    numbers = {
+        "host": codes["source_host"].indices,
+        "domain": codes["source_domain"].indices,
+        "ip": column(codes["source_ip"].indices.fill_null(-1).to_numpy() + np.int32(1)),
+        "page": column(np.concatenate([page + first for page, first in zip(pages, first_pages, strict=False)])),
+        "fetched_at": pa.concat_tables(read).column("fetched_at").combine_chunks(),
+        "covered": column(covered),
+    }
+    write_arrow(out / SOURCE_NUMBERS, [numbers[name] for name in NUMBERS.names], NUMBERS)
+    return [
+        int(table.column("links").to_numpy()[covered[first : first + table.num_rows] > 0].sum())
+        for table, first in zip(read, firsts.tolist(), strict=False)
+    ]
+
+
+def _covered(covers: pa.Table, firsts: npt.NDArray[np.int64]) -> Codes:
+    """Return of each source whether a newer layer covers its page, whose sources lie together."""
+    changes = np.zeros(int(firsts[-1]) + 1, np.int32)
+    rows = covers.filter(covers.column("first_source").is_valid())
+    first = firsts[rows.column("layer").to_numpy()]
+    np.add.at(changes, first + rows.column("first_source").to_numpy(), 1)
+    np.add.at(changes, first + rows.column("last_source").to_numpy() + 1, -1)
+    return (np.cumsum(changes[:-1]) > 0).astype(np.uint8)
+
+
+def _codes(layers: Sequence[Path], name: str) -> Texts:
+    """Return one column of all sources, coded over all layers."""
+    batches = []
+    for layer in layers:
+        with (layer / SOURCES).open("rb") as file:
+            field = pa.ipc.open_stream(file).schema.get_field_index(name)
+        with (layer / SOURCES).open("rb") as file:
+            options = pa.ipc.IpcReadOptions(included_fields=[field], use_threads=False)
+            batches += [batch.column(0) for batch in pa.ipc.open_stream(file, options=options)]
+    return coded(pa.chunked_array(batches, pa.string()).dictionary_encode())
 
 
 def _stored(

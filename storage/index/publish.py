@@ -10,7 +10,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, get_args
@@ -18,8 +18,11 @@ from typing import Final, NamedTuple, get_args
 from storage.directory import make_folder, sync_folder
 from storage.errors import DataCorrupt, DataMissing, StorageError
 from storage.faults import translated
-from storage.index.build import Counts, Limits, NameHosts, Segments, write_generation
-from storage.manifest import Generation, Manifest
+from storage.index import contents
+from storage.index.build import Counts, Limits, NameHosts, Plan, write_generation
+from storage.index.refetched import Segments
+from storage.index.stack import Layer, Stack, kept
+from storage.manifest import Generation, Manifest, Segment
 from storage.segments import SegmentKind, is_intact
 
 KEPT: Final = 2
@@ -46,46 +49,69 @@ class Built(NamedTuple):
     bytes: int
 
 
-def build_index(data_dir: Path, name_hosts: NameHosts, limits: Limits) -> Built:
+def build_index(data_dir: Path, name_hosts: NameHosts, limits: Limits, naming: str = "", anew: bool = False) -> Built:
     """Build a generation of all segments committed so far, publish it, and remove the ones nobody needs any more.
 
+    Layers of the last one are kept where that is cheaper, and if `naming`, on which `name_hosts` depends, is the same;
+    `anew` keeps none.
     May run beside a crawl. Raises StorageError (NothingCrawled, DataCorrupt, IndexBusy, OutOfMemory, DiskFull, ...).
     """
     started = time.monotonic()
     with Manifest.open(data_dir, write=True) as manifest, _alone(manifest.directory.index):
         _sweep(manifest)
         last = manifest.last_segment()
-        segments = _segments(manifest, last)
+        plan = _plan(manifest, last, naming, anew)
         generation = manifest.begin_generation(time.time())
-        counts = _write(manifest, generation, segments, name_hosts, limits)
+        counts = _write(manifest, generation, plan, name_hosts, limits)
         manifest.publish(generation.id, last, time.time())
         _retire(manifest)
     size = sum(file.stat().st_size for file in (data_dir / generation.path).rglob("*") if file.is_file())
     return Built(generation, counts, time.monotonic() - started, size)
 
 
-def _segments(manifest: Manifest, last: int) -> Segments:
-    """Return the files of all commits up to segment `last`: a commit beside the build is left for the next one.
+def _plan(manifest: Manifest, last: int, naming: str, anew: bool) -> Plan:
+    """Return what is built of all commits up to segment `last`: a commit beside the build is left for the next one.
 
-    Raises DataCorrupt for the first that is not the one that was written: no index is built of damaged data.
+    Raises DataCorrupt for the first segment that is not the one that was written: no index is built of damaged data.
     """
     root = manifest.directory.root
-    pages, links = (
-        [segment for segment in manifest.segments(kind) if segment.id <= last] for kind in get_args(SegmentKind)
-    )
-    if not pages:
+    segments = [segment for kind in get_args(SegmentKind) for segment in manifest.segments(kind) if segment.id <= last]
+    if not segments:
         raise NothingCrawled(root)
-    for segment in (*pages, *links):
+    for segment in segments:
         with translated(root):
             intact = is_intact(root / segment.path, segment.size_bytes, segment.checksum)
         if not intact:
             raise DataCorrupt(root / segment.path, "missing" if not (root / segment.path).exists() else "changed")
-    return Segments([root / segment.path for segment in pages], [root / segment.path for segment in links])
+    generation, layers = (Path(), ()) if anew else _kept(manifest, segments, naming)
+    covered = layers[-1].last_segment if layers else 0
+    new = _files(root, [segment for segment in segments if segment.id > covered])
+    before = _files(root, [segment for segment in segments if segment.id <= covered])
+    return Plan(new, layers, generation, before, naming, last)
 
 
-def _write(
-    manifest: Manifest, generation: Generation, segments: Segments, name_hosts: NameHosts, limits: Limits
-) -> Counts:
+def _kept(manifest: Manifest, segments: Sequence[Segment], naming: str) -> tuple[Path, Sequence[Layer]]:
+    """Return the layers of the published generation that the next one has too, and where they are."""
+    last = manifest.current()
+    if last is None:
+        return Path(), ()
+    generation = manifest.directory.root / last.path
+    with translated(generation):
+        if contents.damage(generation, whole=True) is not None:
+            return Path(), ()
+        stack = Stack.read(generation)
+    if stack.naming != naming:
+        return Path(), ()
+    added = [sum(new.rows for new in segments if new.id > layer.last_segment) for layer in stack.layers]
+    return generation, stack.layers[: kept(stack.layers, added)]
+
+
+def _files(root: Path, segments: Sequence[Segment]) -> Segments:
+    pages, links = ([root / each.path for each in segments if each.kind == kind] for kind in get_args(SegmentKind))
+    return Segments(pages, links)
+
+
+def _write(manifest: Manifest, generation: Generation, plan: Plan, name_hosts: NameHosts, limits: Limits) -> Counts:
     index = manifest.directory.index
     aside = index / ASIDE
     scratch, out = aside / "scratch", aside / "generation"
@@ -93,7 +119,7 @@ def _write(
         scratch.mkdir(parents=True)
         out.mkdir()
         try:
-            counts = write_generation(segments, scratch, out, name_hosts, limits)
+            counts = write_generation(plan, scratch, out, name_hosts, limits)
             _sync(out)
             out.rename(manifest.directory.root / generation.path)
             sync_folder(index)

@@ -35,19 +35,15 @@ KINDS: Final[dict[str, npt.DTypeLike]] = {
 }
 """Types of the traits."""
 
-TARGET_COLUMNS: Final[dict[str, pa.Field[Any]]] = {
-    "target": pa.field("target", pa.string()),
-    "target_host": pa.field("target_host", pa.string()),
-    "target_domain": pa.field("target_domain", pa.string()),
-    "status": pa.field("target_status", pa.int16()),
-    "failure": pa.field("target_failure", pa.uint8()),
-    "final": pa.field("target_final", pa.string()),
-    "final_status": pa.field("target_final_status", pa.int16()),
-    "path": pa.field("target_path", pa.list_(pa.string())),
-}
-"""What a link shows of its target."""
-
-TARGETS: Final = pa.schema(list(TARGET_COLUMNS.values()))
+TARGET_COLUMNS: Final = pa.schema(
+    {
+        "target_host_reversed": pa.string(),
+        "target": pa.string(),
+        "target_host": pa.string(),
+        "target_domain": pa.string(),
+    }
+)
+"""What a link shows of its target, and by what it is sorted."""
 
 PART_BITS: Final = 40
 """A position is the number of a part, and in the bits below that of the row."""
@@ -79,11 +75,14 @@ class Group(NamedTuple):
 
 
 class LinkTable:
-    """Backlinks or outlinks of one generation."""
+    """Backlinks or outlinks of one layer, without those of covered sources."""
 
-    def __init__(self, generation: Path, table: str, by: str) -> None:
+    def __init__(self, layer: Path, table: str, by: str, covered: Bools | None) -> None:
         self._by = by
-        self._files = [_opened(file) for file in parts(generation, table)]
+        self._covered = covered
+        self._judged = {by, "traits", "state"} if covered is None else {by, "traits", "state", "source"}
+        """Columns that tell whether a link is wanted."""
+        self._files = [_opened(file) for file in parts(layer, table)]
         self._groups = [group for number, file in enumerate(self._files) for group in _groups(number, file, by)]
         # Readings of one page lie mixed, and may cross the end of a group.
         self._firsts = np.minimum.accumulate(np.array([group.first for group in reversed(self._groups)], np.int64))[
@@ -95,9 +94,10 @@ class LinkTable:
         """Return so many links after a position, with their own."""
         found: list[pa.Table] = []
         for group in self._in_range(wanted, after):
-            rows = self._rows(group, wanted, after)[:limit]
+            judged = self._of_group(group, self._judged)
+            rows = self._rows(group, judged, wanted, after)[:limit]
             if len(rows):
-                found.append(self._read(group, rows))
+                found.append(self._read(group, judged, rows))
                 limit -= len(rows)
             if not limit:
                 break
@@ -119,7 +119,7 @@ class LinkTable:
         found: list[pa.Table] = []
         rows = 0
         for group in self._in_range(wanted, -1):
-            table = self._of_group(group, {self._by, "traits", "state", *columns})
+            table = self._of_group(group, {*self._judged, *columns})
             chosen = self._chosen(table, wanted)
             table = table.select([name for name in table.column_names if name in columns])
             found.append(table if chosen.all() else table.take(column(np.flatnonzero(chosen))))
@@ -132,7 +132,7 @@ class LinkTable:
     def count(self, wanted: Wanted) -> int:
         """Return how many links are wanted."""
         return sum(
-            int(np.count_nonzero(self._chosen(self._of_group(group, {self._by, "traits", "state"}), wanted)))
+            int(np.count_nonzero(self._chosen(self._of_group(group, self._judged), wanted)))
             for group in self._in_range(wanted, -1)
         )
 
@@ -142,9 +142,9 @@ class LinkTable:
         present = [name for name in file.schema_arrow.names if name in names]
         return file.read_row_group(group.number, present, use_threads=False)
 
-    def _rows(self, group: Group, wanted: Wanted, after: int) -> npt.NDArray[np.int64]:
+    def _rows(self, group: Group, judged: pa.Table, wanted: Wanted, after: int) -> npt.NDArray[np.int64]:
         """Return the wanted rows of a group."""
-        chosen = self._chosen(self._of_group(group, {self._by, "traits", "state"}), wanted)
+        chosen = self._chosen(judged, wanted)
         chosen[: max(after + 1 - ((group.part << PART_BITS) + group.start), 0)] = False
         return np.flatnonzero(chosen)
 
@@ -152,6 +152,8 @@ class LinkTable:
         """Tell of each row of a group whether it is wanted."""
         number, traits = table.column(self._by).to_numpy(), table.column("traits").to_numpy()
         chosen: Bools = (number >= wanted.first) & (number <= wanted.last)
+        if self._covered is not None:
+            chosen &= ~self._covered[table.column("source").to_numpy()]
         for low, high in wanted.gaps:
             chosen &= (number < low) | (number > high)
         chosen &= np.isin(unpacked(traits, "kind"), wanted.kinds)
@@ -160,16 +162,21 @@ class LinkTable:
             chosen &= (unpacked(traits, "nofollow") == 1) == wanted.nofollow
         return chosen & np.isin(states_of(table), [STATES.index(name) for name in wanted.states])
 
-    def _read(self, group: Group, rows: npt.NDArray[np.int64]) -> pa.Table:
-        table = self._files[group.part].read_row_group(group.number, use_threads=False).take(column(rows))
+    def _read(self, group: Group, judged: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
+        """Return some rows of a group, of which the columns that were judged are known."""
+        file = self._files[group.part]
+        names = [name for name in file.schema_arrow.names if name not in judged.column_names]
+        others = file.read_row_group(group.number, names, use_threads=False)
+        columns = {name: table.column(name) for table in (judged, others) for name in table.column_names}
+        table = pa.table(columns).take(column(rows))
         return table.append_column("position", column(rows + (group.part << PART_BITS) + group.start))
 
 
 class TargetTable:
-    """The targets of one generation, open for look-ups by number."""
+    """The targets of one layer, open for look-ups by number."""
 
-    def __init__(self, generation: Path) -> None:
-        self._files = [pq.ParquetFile(file, page_checksum_verification=True) for file in parts(generation, "targets")]
+    def __init__(self, layer: Path) -> None:
+        self._files = [pq.ParquetFile(file, page_checksum_verification=True) for file in parts(layer, "targets")]
         self._groups = [group for number, file in enumerate(self._files) for group in _groups(number, file, "id")]
         self._firsts = np.array([group.first for group in self._groups], np.int64)
 
@@ -177,11 +184,11 @@ class TargetTable:
         """Return the rows of some targets, in the order asked for, under the names of links."""
         wanted, back = np.unique(numbers.to_numpy(), return_inverse=True)
         group_of = np.searchsorted(self._firsts, wanted, side="right") - 1
-        found = [TARGETS.empty_table()]
+        found = [TARGET_COLUMNS.empty_table()]
         for at in np.unique(group_of):
             group = self._groups[at]
-            rows = self._files[group.part].read_row_group(group.number, list(TARGET_COLUMNS), use_threads=False)
-            found.append(rows.rename_columns(TARGETS.names).take(column(wanted[group_of == at] - group.first)))
+            rows = self._files[group.part].read_row_group(group.number, TARGET_COLUMNS.names, use_threads=False)
+            found.append(rows.take(column(wanted[group_of == at] - group.first)))
         return pa.concat_tables(found, promote_options="permissive").combine_chunks().take(column(back))
 
 

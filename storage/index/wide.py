@@ -5,7 +5,6 @@ Rule: only the rows asked for are looked up. A damaged file raises `pa.ArrowExce
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
-from storage.index.layout import MOMENT, SOURCE_ROWS, SOURCES, column, texts
+from storage.index.layout import BATCHES, MOMENT, SOURCE_BATCHES, SOURCE_ROWS, SOURCES, column, read_arrow, texts
 
 CACHED_BATCHES: Final = 512
 """Batches of sources kept: 128 rows and about 40 KB each."""
@@ -24,20 +24,20 @@ ONCE: Final = {"state": "live", "found_as": "new page", "observations": 1}
 
 
 class Sources:
-    """The sources of one generation, or some columns of them, open for look-ups by number."""
+    """The sources of one layer, open for look-ups by number."""
 
-    def __init__(self, generation: Path, columns: Sequence[str] | None = None) -> None:
-        file = pa.memory_map(str(generation / SOURCES))
-        names = pa.ipc.open_file(file).schema.names
-        fields = [at for at, name in enumerate(names) if columns is None or name in columns]
-        self._file = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=fields, use_threads=False))
+    def __init__(self, layer: Path) -> None:
+        self._content = pa.memory_map(str(layer / SOURCES)).read_buffer()
+        self._schema = pa.ipc.read_schema(self._content)
+        places = read_arrow(layer / SOURCE_BATCHES)
+        self._starts, self._sizes, self._sums = (places.column(name).to_numpy() for name in BATCHES.names)
         self._batch = lru_cache(CACHED_BATCHES)(self._read)
 
     def take(self, numbers: pa.ChunkedArray[Any]) -> pa.Table:
         """Return the rows of some sources, in the order asked for; texts are coded."""
         wanted, back = np.unique(numbers.to_numpy(), return_inverse=True)
         if not len(wanted):
-            return self._file.schema.empty_table()
+            return self._schema.empty_table()
         batches, which = np.unique(wanted // SOURCE_ROWS, return_inverse=True)
         read = pa.Table.from_batches([self._batch(int(number)) for number in batches]).combine_chunks()
         # Every batch but the last of the file is full, so a row's place follows from its number.
@@ -49,9 +49,11 @@ class Sources:
         return pa.table(columns)
 
     def _read(self, number: int) -> pa.RecordBatch:
-        batch = self._file.get_batch(number)
-        batch.validate(full=True)
-        return batch
+        start, size = int(self._starts[number]), int(self._sizes[number])
+        content = self._content.slice(start, size)
+        if xxhash.xxh3_64_intdigest(content) != int(self._sums[number]):
+            raise pa.ArrowInvalid("sources have changed")
+        return pa.ipc.read_record_batch(content, self._schema)
 
 
 def with_history(links: pa.Table, fetched_at: pa.ChunkedArray[Any]) -> pa.Table:

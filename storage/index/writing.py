@@ -13,7 +13,6 @@ from typing import Final
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from storage.index import rollups
 from storage.index.layout import (
@@ -21,8 +20,6 @@ from storage.index.layout import (
     LINKS,
     ROLL_UP_ROWS,
     TEXT,
-    Column,
-    Rows,
     coded,
     column,
     compacted,
@@ -44,15 +41,6 @@ from storage.statements import text_of
 SORTED_AT_THE_END: Final = ("domains", "domain_pairs", "anchors")
 """Roll-ups whose order is not that of the slices."""
 
-KNOWN: Final[dict[str, pa.DataType]] = {
-    "status": pa.int16(),
-    "failure": pa.uint8(),
-    "final": pa.string(),
-    "final_status": pa.int16(),
-    "path": pa.list_(pa.string()),
-}
-"""What is known of a target that was fetched."""
-
 
 class LinkWriter:
     """Writes one generation's links. Used once."""
@@ -68,15 +56,22 @@ class LinkWriter:
         self._scratch, self._out = folders
         self._world = world
         self._tell = tell
-        self._rows = dict.fromkeys(("backlinks", "targets", "hosts", "domains"), 0)
+        self._links = 0
+        self._targets = 0
+        self._per_source = np.zeros(len(world.sources.place), np.int64)
         self._laid_aside: Aside | None = None
         """Backlinks that wait to be written as outlinks; None while one slice holds all."""
         self._source_slices: Ints = np.empty(0, np.int32)
         self._merging: Merging | None = None
         """What is cut; None while nothing is."""
 
-    def write(self, files: Sequence[Path], slice_links: int, memory_bytes: int) -> dict[str, int]:
-        """Write all tables of links; return the rows of some."""
+    def write(self, files: Sequence[Path], slice_links: int, memory_bytes: int) -> int:
+        """Write all tables of links, and how many each source has; return how many there are."""
+        self._write_tables(files, slice_links, memory_bytes)
+        self._world.sources.write(self._out, self._per_source)
+        return self._links
+
+    def _write_tables(self, files: Sequence[Path], slice_links: int, memory_bytes: int) -> None:
         self._keep_in_database(memory_bytes // 2)
         for table in LINK_TABLES:
             write_columns(self._out, table)
@@ -84,12 +79,16 @@ class LinkWriter:
         if slices.count == 1:
             self._tell("reading links")
             tables = list(self._raw(files))
+            for links in tables:
+                self._count(links)
             self._tell("turning links")
             self._write_slice(turned(tables, self._world, 0), 0)
-            return self._rows
+            return
         self._tell("laying links aside")
-        aside, per_source = self._lay_aside(files, slices)
-        source_slices = cut(per_source, slice_links)
+        aside = self._lay_aside(files, slices)
+        page = self._world.sources.page
+        # The readings of one page stay together: they are shown in the order of the document.
+        source_slices = cut(self._per_source, slice_links, np.append(page[1:] != page[:-1], True))
         self._laid_aside = Aside(self._scratch / "outlinks", int(source_slices.max(initial=0)) + 1)
         self._source_slices = source_slices
         if slices.cut_domains.any():
@@ -97,7 +96,7 @@ class LinkWriter:
         self._keep_in_database(memory_bytes // 4)
         for number in range(aside.count):
             self._tell(f"turning links, slice {number + 1} of {aside.count}")
-            self._write_slice(turned(aside.take(number), self._world, self._rows["targets"]), number)
+            self._write_slice(turned(aside.take(number), self._world, self._targets), number)
         self._tell("outlinks")
         for number in range(self._laid_aside.count):
             links = joined(self._laid_aside.take(number) or [LINKS.empty_table()])
@@ -105,7 +104,6 @@ class LinkWriter:
         self._tell("roll-ups")
         self._keep_in_database(memory_bytes // 2)
         self._sort_pieces()
-        return self._rows
 
     def _keep_in_database(self, memory_bytes: int) -> None:
         """Share memory between the database and the columns of links."""
@@ -138,20 +136,23 @@ class LinkWriter:
             self._connection.unregister("large_hosts")
         return Slices.of(links, self._world.hosts, {number: urls[1:] for number, urls in starts.items()}, slice_links)
 
-    def _lay_aside(self, files: Sequence[Path], slices: Slices) -> tuple[Aside, Rows]:
+    def _lay_aside(self, files: Sequence[Path], slices: Slices) -> Aside:
         """Lay all raw links aside by the slice of their host; count the links of each source."""
         aside = Aside(self._scratch / "backlinks", slices.count)
-        per_source = np.zeros(len(self._world.sources.place), np.int64)
         for table in self._raw(files):
-            per_source += np.bincount(table.column("source").to_numpy(), minlength=len(per_source))
+            self._count(table)
             aside.put(table, slices.of_links(table))
-        return aside, per_source
+        return aside
+
+    def _count(self, links: pa.Table) -> None:
+        """Count the links of each source."""
+        self._per_source += np.bincount(links.column("source").to_numpy(), minlength=len(self._per_source))
 
     def _write_slice(self, found: Turned, number: int) -> None:
         """Write a slice of backlinks with its roll-ups, and its outlinks now or later."""
         self._tell("backlinks")
         self._write_part("backlinks", number, found.links)
-        self._rows["backlinks"] += found.links.num_rows
+        self._links += found.links.num_rows
         if self._laid_aside is None:
             self._tell("outlinks")
             self._write_part("outlinks", number, back(found.links, self._world))
@@ -161,10 +162,9 @@ class LinkWriter:
         facts = Facts.of(found, self._world)
         if self._merging is not None:
             self._merging.add(facts, coded(found.links.column("anchor")))
-        self._write_part("targets", number, self._targets(found, facts))
-        self._rows["targets"] += len(found.targets)
+        self._write_part("targets", number, self._target_rows(found, facts))
+        self._targets += len(found.targets)
         for name, rows in self._roll_ups(found, facts).items():
-            self._rows[name] = self._rows.get(name, 0) + rows.num_rows
             self._write_part(name, number, rows)
 
     def _roll_ups(self, found: Turned, facts: Facts) -> dict[str, pa.Table]:
@@ -182,8 +182,8 @@ class LinkWriter:
             "anchors": pa.concat_tables(said),
         }
 
-    def _targets(self, found: Turned, facts: Facts) -> pa.Table:
-        """Return the roll-up per target URL, with what is known of the URL itself."""
+    def _target_rows(self, found: Turned, facts: Facts) -> pa.Table:
+        """Return the roll-up per target URL."""
         hosts, host = self._world.hosts, found.target_hosts
         number = np.arange(len(found.targets), dtype=np.int32)
         return pa.table(
@@ -193,21 +193,9 @@ class LinkWriter:
                 "target": found.targets,
                 "target_host": texts(hosts.names, host),
                 "target_domain": texts(hosts.domains, hosts.domain[host]),
-                **self._known(found.targets, number),
                 **rollups.targets(facts, len(found.targets), self._world),
             }
         )
-
-    def _known(self, targets: Column, number: Ints) -> dict[str, Column]:
-        """Return what is known of each target; nulls for those that were not fetched."""
-        self._connection.register("found_targets", pa.table({"number": number, "target": targets}))
-        known = _select(self._connection, "target_status").to_arrow_table()
-        self._connection.unregister("found_targets")
-        at = np.full(len(targets), -1)
-        at[known.column("number").to_numpy()] = np.arange(known.num_rows)
-        wanted: Column = pa.array(at, mask=at < 0)
-        rows = known.take(wanted)
-        return {name: rows.column(name).combine_chunks().cast(kind) for name, kind in KNOWN.items()}
 
     def _write_part(self, table: str, number: int, rows: pa.Table) -> None:
         unsorted = table in self._sorted_at_the_end()
@@ -223,12 +211,8 @@ class LinkWriter:
         for table in self._sorted_at_the_end():
             pieces = [str(file) for file in parts(self._scratch, table)]
             self._connection.read_parquet(pieces).create_view(f"{table}_pieces")
-            (self._out / table).mkdir()
-            file = self._out / table / "part-00000.parquet"
             rows = _select(self._connection, f"{'sorted' if self._merging is None else 'merged'}_{table}")
-            rows.write_parquet(str(file), compression="zstd", row_group_size=ROLL_UP_ROWS)
-            if table in self._rows:
-                self._rows[table] = pq.read_metadata(file).num_rows
+            write_rows(self._out, table, rows)
 
     def _register_whole(self, merging: Merging) -> None:
         """Give the statements that merge what is distinct over all slices."""
@@ -241,6 +225,17 @@ class LinkWriter:
         if self._laid_aside is None:
             return ()
         return SORTED_AT_THE_END if self._merging is None else ("hosts", *SORTED_AT_THE_END)
+
+
+def write_rows(out: Path, table: str, rows: duckdb.DuckDBPyRelation) -> int:
+    """Write the rows of a statement as a table of one part; return how many there are."""
+    reader = rows.to_arrow_reader(ROLL_UP_ROWS * 16)
+    count = 0
+    with part(out, table, 0, reader.schema) as file:
+        for batch in reader:
+            file.write(pa.Table.from_batches([batch]))
+            count += batch.num_rows
+    return count
 
 
 class Aside:

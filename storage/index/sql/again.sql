@@ -14,4 +14,4 @@ SELECT
 FROM repeated AS k
 JOIN histories AS h ON h.link = k.link
 LEFT JOIN replaced AS x ON x.link = k.link
-ORDER BY k.fetch, k.ordinal, k.target, k.kind, k.anchor, k.rel, k.place
+ORDER BY k.fetch, k.ordinal

@@ -2,14 +2,13 @@
 -- was never fetched, closes a loop (its last new URL is the end), or lies policy.max_hops away.
 WITH RECURSIVE chain AS (
     SELECT url, moved_to AS final, [url, moved_to] AS path, 1 AS hops
-    FROM latest
-    WHERE moved_to IS NOT NULL
+    FROM moving
     UNION ALL
     SELECT c.url, l.moved_to, array_append(c.path, l.moved_to), c.hops + 1
     FROM chain AS c
-    JOIN latest AS l ON l.url = c.final
+    JOIN moving AS l ON l.url = c.final
     CROSS JOIN policy
-    WHERE l.moved_to IS NOT NULL AND NOT array_contains(c.path, l.moved_to) AND c.hops < policy.max_hops
+    WHERE NOT array_contains(c.path, l.moved_to) AND c.hops < policy.max_hops
 ),
 
 ends AS (
@@ -18,6 +17,7 @@ ends AS (
     GROUP BY url
 )
 
-SELECT e.url, e.final, e.path, l.status AS final_status
+SELECT row_number() OVER (ORDER BY e.url) - 1 AS number, e.url, e.final, l.status AS final_status, e.path
 FROM ends AS e
-LEFT JOIN latest AS l ON l.url = e.final
+LEFT JOIN known_pages AS l ON l.url = e.final
+ORDER BY number

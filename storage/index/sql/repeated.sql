@@ -1,24 +1,19 @@
 -- The links of pages visited more than once, one row per link: the visits that show it, and its evidence at the last.
 -- A link that changes its anchor, rel or place is another link.
+WITH links AS (
+    SELECT
+        max_by(row, visit) AS row,
+        min(visit) AS first_visit,
+        max(visit) AS last_visit,
+        array_agg(DISTINCT visit) AS shown
+    FROM shown
+    GROUP BY page, target, kind, anchor, rel, place
+)
+
 SELECT
     row_number() OVER () AS link,
-    v.url, r.target, r.kind, r.anchor, r.rel, r.place,
-    any_value(r.target_host) AS target_host,
-    max_by(r.fetch, v.visit) AS fetch,
-    max_by(r.fragment, v.visit) AS fragment,
-    max_by(r.anchor_source, v.visit) AS anchor_source,
-    max_by(r.anchor_cut, v.visit) AS anchor_cut,
-    max_by(r.image, v.visit) AS image,
-    max_by(r.ordinal, v.visit) AS ordinal,
-    max_by(r.repeats, v.visit) AS repeats,
-    max_by(r.text_before, v.visit) AS text_before,
-    max_by(r.text_after, v.visit) AS text_after,
-    max_by(r.hreflang, v.visit) AS hreflang,
-    min(v.visit) AS first_visit,
-    max(v.visit) AS last_visit,
-    array_agg(DISTINCT v.visit) AS shown,
-    any_value(v.first_content) AS first_content
-FROM raw_links AS r
-JOIN visits AS v ON v.shown_fetch = r.fetch
-WHERE v.visits > 1
-GROUP BY v.url, r.target, r.kind, r.anchor, r.rel, r.place
+    l.first_visit, l.last_visit, l.shown,
+    e.page, e.first_content, e.fetch, e.target, e.target_host, e.kind, e.rel, e.anchor, e.anchor_source, e.anchor_cut,
+    e.image, e.place, e.ordinal, e.repeats, e.fragment, e.text_before, e.text_after, e.hreflang
+FROM links AS l
+JOIN shown AS e ON e.row = l.row

@@ -4,7 +4,7 @@ SELECT DISTINCT h.link
 FROM histories AS h
 JOIN repeated AS k ON k.link = h.link
 JOIN kinds ON kinds.kind = k.kind
-JOIN repeated AS n ON n.url = k.url AND n.kind = k.kind
+JOIN repeated AS n ON n.page = k.page AND n.kind = k.kind
 WHERE h.lost_as = 'removed'
     AND n.target <> k.target
     AND (kinds.single OR (n.anchor = k.anchor AND n.place = k.place AND k.anchor <> ''))

@@ -1,13 +1,19 @@
 -- The readings of pages that are the evidence of links: those of pages visited once, and the last one that shows a link
 -- of a page visited again. `place` is the order of sources below one target.
-WITH evidence AS (
+WITH again_pages AS (
+    SELECT a.page, l.status
+    FROM fetched_again AS a
+    JOIN latest AS l ON l.url = a.url
+),
+
+evidence AS (
     SELECT v.fetch, v.status, TRUE AS once
     FROM visits AS v
     WHERE v.visits = 1
     UNION ALL
     SELECT DISTINCT k.fetch, l.status, FALSE AS once
     FROM repeated AS k
-    JOIN latest AS l ON l.url = k.url
+    JOIN again_pages AS l ON l.page = k.page
 )
 
 SELECT

@@ -7,7 +7,7 @@ WITH judged AS (
     SELECT
         p.fetch, p.url, p.host, p.depth, p.fetched_at, p.failure, p.ip, p.redirect_to, p.redirect_delay_s, p.wire_bytes,
         p.status, p.title, p.lang, p.canonical, p.robots, p.content_type, p.links,
-        a.url IS NOT NULL AS again,
+        a.page,
         CASE
             WHEN p.not_modified THEN 'same'
             WHEN p.status IN (404, 410) THEN 'gone'
@@ -26,7 +26,7 @@ numbered AS (
         row_number() OVER (PARTITION BY url ORDER BY j.fetched_at, j.fetch) AS visit,
         count(*) OVER (PARTITION BY url) AS visits
     FROM judged AS j
-    WHERE again
+    WHERE page IS NOT NULL
 ),
 
 dated AS (
@@ -55,7 +55,7 @@ every AS (
         CAST(NULL AS BIGINT) AS content_visit,
         CASE WHEN outcome IN ('whole', 'part') THEN 1 END AS first_content
     FROM judged
-    WHERE NOT again
+    WHERE page IS NULL
 ),
 
 shown AS (
@@ -75,7 +75,7 @@ shown AS (
 )
 
 SELECT
-    v.fetch, v.url, v.host, v.depth, v.fetched_at, v.visit, v.visits, v.first_content, v.failure, v.ip,
+    v.fetch, v.page, v.url, v.host, v.depth, v.fetched_at, v.visit, v.visits, v.first_content, v.failure, v.ip,
     v.redirect_to, v.redirect_delay_s, v.wire_bytes,
     CASE WHEN v.shown_outcome = 'same' THEN 'unknown' ELSE v.outcome END AS outcome,  -- a 304 that confirms nothing we have
     coalesce(v.content_status, v.status) AS status,
