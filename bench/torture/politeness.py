@@ -99,7 +99,8 @@ async def _crawl(spec: WebSpec, folder: Path, stop_after_s: float, workers: int)
             await until(lambda: not is_held(DataDirectory(folder / "data")))  # by workers that outlive their supervisor
         process = await _start(folder)
         if workers > 1:
-            await asyncio.sleep(stop_after_s)
+            await until(lambda: len(children(process.pid)) >= workers)  # seconds, beside other work
+            await asyncio.sleep(stop_after_s / 2)
             os.kill(children(process.pid)[0], signal.SIGKILL)
         if await asyncio.wait_for(process.wait(), LONGEST_S):
             raise SystemExit(f"{COMMAND}: the last start ended with {process.returncode}")
