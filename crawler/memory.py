@@ -19,6 +19,8 @@ _M_MMAP_THRESHOLD: Final = -3
 
 KEPT_BYTES: Final = 64 << 20
 """Freed memory that stays with the process; a page of 16 MiB parses within it."""
+APART_BYTES: Final = 128 << 10
+"""Pieces from here on lie outside of the heap while a crawl is opened."""
 
 
 def keep_freed_memory() -> bool:
@@ -28,12 +30,25 @@ def keep_freed_memory() -> bool:
     heap, and the next parse takes it again with a page fault for each 4 KiB. Measured: a 130 KB page 284 us and 67
     faults without, 142 us and none with; a 1 MB page 2.1 ms and 650 faults, against 1.1 ms (`bench/micro.py` shows it).
     """
+    return _set({_M_TRIM_THRESHOLD: KEPT_BYTES, _M_MMAP_THRESHOLD: KEPT_BYTES})
+
+
+def lay_apart() -> bool:
+    """Lay large pieces outside of the heap until `keep_freed_memory` is called again; False without glibc.
+
+    For what is read when a crawl goes on and not kept. In the heap it would leave holes of many megabytes, which come
+    back to life piece by piece for half an hour and look like a leak (`python -m bench.torture.soak`).
+    """
+    return _set({_M_MMAP_THRESHOLD: APART_BYTES})
+
+
+def _set(options: dict[int, int]) -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
     mallopt.argtypes = [ctypes.c_int, ctypes.c_int]
     mallopt.restype = ctypes.c_int
-    return all(mallopt(option, KEPT_BYTES) == 1 for option in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD))
+    return all(mallopt(option, value) == 1 for option, value in options.items())
 
 
 def give_back_memory() -> bool:

@@ -26,7 +26,7 @@ from crawler.fetch import Limits as FetchLimits
 from crawler.frontier import Frontier
 from crawler.jobs import RobotsFetch
 from crawler.limits import Limits
-from crawler.memory import give_back_memory
+from crawler.memory import give_back_memory, keep_freed_memory, lay_apart
 from crawler.outage import Outage
 from crawler.outcome import Outcome, Request
 from crawler.parts import Parts
@@ -145,6 +145,7 @@ class Crawl:
         budget = Budget(
             settings.scope.max_pages_per_host, settings.scope.max_pages_per_domain, settings.scope.max_pages_per_part
         )
+        lay_apart()
         seen = await store.load_seen()
         known = len(seen)
         admission = Admission(scope, Seen(seen), budget, frontier, settings.scope.nofollow == "skip")
@@ -287,6 +288,7 @@ async def _restore(frontier: Frontier, budget: Budget, store: CrawlStore, crashe
             budget.restore(known.host, known.discovered)
             discovered += known.discovered
     give_back_memory()
+    keep_freed_memory()
     return discovered
 
 

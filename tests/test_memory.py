@@ -6,14 +6,17 @@ import platform
 
 import pytest
 
-from crawler.memory import give_back_memory, keep_freed_memory
+from crawler.memory import give_back_memory, keep_freed_memory, lay_apart
 
 
 def test_freed_memory_is_kept_where_the_library_is_glibc() -> None:
-    assert keep_freed_memory() is (platform.libc_ver()[0] == "glibc")
+    is_glibc = platform.libc_ver()[0] == "glibc"
+    assert lay_apart() is is_glibc
+    assert keep_freed_memory() is is_glibc
 
 
 def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert keep_freed_memory() is False
     assert give_back_memory() is False
+    assert lay_apart() is False

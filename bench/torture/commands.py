@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -115,5 +115,7 @@ async def until(holds: Callable[[], object], longest_s: float = LONGEST_S) -> No
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that a process has started, in order: the workers of a crawl by several."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """Return the processes that a process has started, in order: the workers of a crawl; none once it is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []

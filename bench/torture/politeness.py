@@ -99,9 +99,10 @@ async def _crawl(spec: WebSpec, folder: Path, stop_after_s: float, workers: int)
             await until(lambda: not is_held(DataDirectory(folder / "data")))  # by workers that outlive their supervisor
         process = await _start(folder)
         if workers > 1:
-            await until(lambda: len(children(process.pid)) >= workers)  # seconds, beside other work
+            await until(lambda: process.returncode is not None or len(children(process.pid)) == workers)
             await asyncio.sleep(stop_after_s / 2)
-            os.kill(children(process.pid)[0], signal.SIGKILL)
+            for pid in children(process.pid)[:1]:  # none where little was left to do
+                os.kill(pid, signal.SIGKILL)
         if await asyncio.wait_for(process.wait(), LONGEST_S):
             raise SystemExit(f"{COMMAND}: the last start ended with {process.returncode}")
     return 3 if workers == 1 else 4
