@@ -83,7 +83,7 @@ class LinkTable:
         self._judged = {by, "traits", "state"} if covered is None else {by, "traits", "state", "source"}
         """Columns that tell whether a link is wanted."""
         self._files = [_opened(file) for file in parts(layer, table)]
-        self._groups = [group for number, file in enumerate(self._files) for group in _groups(number, file, by)]
+        self._groups = [group for number, file in enumerate(self._files) for group in groups_of(number, file, by)]
         # Readings of one page lie mixed, and may cross the end of a group.
         self._firsts = np.minimum.accumulate(np.array([group.first for group in reversed(self._groups)], np.int64))[
             ::-1
@@ -114,20 +114,15 @@ class LinkTable:
             if (group.part << PART_BITS) + group.start + group.rows - 1 > after:
                 yield group
 
-    def every(self, wanted: Wanted, columns: Sequence[str], most: int) -> pa.Table:
-        """Return some columns of all links wanted, as they are stored; raises MemoryError for more than so many."""
-        found: list[pa.Table] = []
-        rows = 0
+    def pieces(self, wanted: Wanted, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield some columns of all links wanted, as they are stored, a row group at a time."""
         for group in self._in_range(wanted, -1):
             table = self._of_group(group, {*self._judged, *columns})
             chosen = self._chosen(table, wanted)
             table = table.select([name for name in table.column_names if name in columns])
-            found.append(table if chosen.all() else table.take(column(np.flatnonzero(chosen))))
-            rows += found[-1].num_rows
-            if rows > most:
-                raise MemoryError(f"more than {most} links")
-        empty = LINKS.empty_table().select(columns)
-        return pa.concat_tables([empty, *found], promote_options="default").unify_dictionaries().combine_chunks()
+            rows = np.flatnonzero(chosen)
+            if len(rows):
+                yield table if len(rows) == len(chosen) else table.take(column(rows))
 
     def count(self, wanted: Wanted) -> int:
         """Return how many links are wanted."""
@@ -177,7 +172,7 @@ class TargetTable:
 
     def __init__(self, layer: Path) -> None:
         self._files = [pq.ParquetFile(file, page_checksum_verification=True) for file in parts(layer, "targets")]
-        self._groups = [group for number, file in enumerate(self._files) for group in _groups(number, file, "id")]
+        self._groups = [group for number, file in enumerate(self._files) for group in groups_of(number, file, "id")]
         self._firsts = np.array([group.first for group in self._groups], np.int64)
 
     def take(self, numbers: pa.ChunkedArray[Any]) -> pa.Table:
@@ -199,7 +194,7 @@ def _opened(file: Path) -> pq.ParquetFile:
     return pq.ParquetFile(file, metadata=metadata, read_dictionary=texts, page_checksum_verification=True)
 
 
-def _groups(part: int, file: pq.ParquetFile, by: str) -> Iterator[Group]:
+def groups_of(part: int, file: pq.ParquetFile, by: str) -> Iterator[Group]:
     """Yield the row groups of a part, with the bounds of the column it is sorted by."""
     metadata = file.metadata
     at, start = file.schema_arrow.names.index(by), 0
