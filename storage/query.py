@@ -319,8 +319,8 @@ class Index:
         def read() -> Iterator[Links]:
             for layer in self._layers:
                 wanted = _wanted(layer, "backlinks", target, filters)
-                for rows in layer.pieces(wanted, [*counting.COUNTED, *texts]):
-                    yield counting.links_of(rows, self._readings)
+                for links, rows in layer.pieces(wanted, [*counting.COUNTED, *texts]):
+                    yield counting.links_of(links, rows, self._readings)
 
         return Found(read, self._held_links)
 

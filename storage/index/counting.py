@@ -6,7 +6,7 @@ things are ranked by their links; the texts on the page that is shown are gone t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.index.layout import Column, Rows, Texts, coded, column, unpacked
-from storage.index.numbers import Bools, Ints, Moments, Readings
+from storage.index.numbers import Bools, Ints, Readings
 from storage.index.rollups import (
     APART,
     LOST,
@@ -25,8 +25,6 @@ from storage.index.rollups import (
     Counts,
     Facts,
     distinct,
-    earliest,
-    latest,
     moments,
     states_of,
     used_numbers,
@@ -34,7 +32,9 @@ from storage.index.rollups import (
 from storage.index.sums import Sums
 from storage.index.turning import EXTERNAL, seen
 
-COUNTED: Final = ("source", "traits", "state", "first_seen", "last_seen_live", "observations")
+HISTORY: Final = ("state", "first_seen", "last_seen_live", "observations")
+
+COUNTED: Final = ("source", "traits", *HISTORY)
 """Columns of links that are counted."""
 
 LINK_BYTES: Final = 250
@@ -68,25 +68,29 @@ Read = Callable[[], Iterator[Links]]
 """Read the links to a target, from the first one."""
 
 
-def links_of(rows: pa.Table, sources: Readings) -> Links:
-    """Return found links, whose targets are of no matter; without an anchor column all anchors are 0.
+def links_of(links: pa.Table, rows: Rows, sources: Readings) -> Links:
+    """Return some rows of links, whose targets are of no matter; without an anchor column all anchors are 0.
 
     Raises ArrowInvalid for sources that do not exist.
     """
-    source, traits = rows.column("source").to_numpy(), rows.column("traits").to_numpy()
+    source, traits = links.column("source").to_numpy()[rows], links.column("traits").to_numpy()[rows]
     sources.check(source)
     nowhere = np.zeros(len(source), np.int32)
-    said: Texts | None = coded(rows.column("anchor")) if "anchor" in rows.column_names else None
+    said: Texts | None = coded(links.column("anchor")) if "anchor" in links.column_names else None
+    told = {name: links.column(name).take(column(rows)) for name in HISTORY if name in links.column_names}
+    history = pa.table({"source": column(source), **told})
+    first, last = seen(history, sources)
     facts = Facts(
         target=nowhere,
         host=nowhere,
         source=source,
-        anchor=nowhere if said is None else said.indices.to_numpy(),
+        anchor=nowhere if said is None else said.indices.to_numpy()[rows],
         scope=unpacked(traits, "scope").astype(np.uint8),
         nofollow=unpacked(traits, "nofollow") != 0,
         role=ROLE_OF[unpacked(traits, "kind")],
-        state=states_of(rows),
-        **dict(zip(("first_seen", "last_seen"), seen(rows, sources), strict=True)),
+        state=states_of(history),
+        first_seen=first,
+        last_seen=last,
     )
     return Links(facts, pa.array([""]) if said is None else said.dictionary)
 
@@ -267,13 +271,20 @@ class Pairs:
         self._keys.append((text.astype(np.int64) << 32) | source)
         self._left -= len(text)
         if self._left < 0:
-            self._keys = [np.unique(np.concatenate(self._keys))]
+            self._keys = [_different(self._keys)]
             self._left = max(self._pending, len(self._keys[0]))
 
     def all(self) -> tuple[Ints, Ints]:
         """Return both halves of all pairs."""
-        keys = np.unique(np.concatenate([np.empty(0, np.int64), *self._keys]))
+        keys = _different(self._keys)
         return (keys >> 32).astype(np.int32), (keys & 0xFFFFFFFF).astype(np.int32)
+
+
+def _different(keys: Sequence[Rows]) -> Rows:
+    """Return every key once, in order; `numpy.unique` would hash them, which takes six times as long."""
+    made = np.concatenate([np.empty(0, np.int64), *keys])
+    made.sort()
+    return made[np.flatnonzero(np.concatenate(([True], made[1:] != made[:-1])))] if len(made) else made
 
 
 def _texts_of(found: Iterable[Links]) -> tuple[Column, Counts]:
@@ -283,7 +294,7 @@ def _texts_of(found: Iterable[Links]) -> tuple[Column, Counts]:
     pending, merged = 0, 0
     for some in found:
         used, codes = used_numbers(some.facts.anchor, len(some.texts))
-        texts.append(some.texts.take(column(used)).cast(pa.string()))
+        texts.append((some.texts if len(used) == len(some.texts) else some.texts.take(column(used))).cast(pa.string()))
         counts.append(np.bincount(codes, minlength=len(used)))
         pending += len(used)
         if pending > max(PENDING, merged):

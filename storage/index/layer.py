@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.index import wide
-from storage.index.layout import column
+from storage.index.layout import Rows, column
 from storage.index.lookup import Ranges, RollUp
 from storage.index.numbers import Readings
 from storage.index.rollups import ORDER
@@ -143,15 +143,15 @@ class Layer:
         columns = {name: part.column(name) for part in (links, sources, targets) for name in part.column_names}
         return pa.table({name: _plain(values) for name, values in columns.items()})
 
-    def pieces(self, wanted: Wanted, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield some columns of all links wanted to a target, some thousands at a time."""
-        for links in self._backlinks.pieces(wanted, columns):
+    def pieces(self, wanted: Wanted, columns: Sequence[str]) -> Iterator[tuple[pa.Table, Rows]]:
+        """Yield some columns of some thousand links at a time, and which of these are wanted."""
+        for links, rows in self._backlinks.pieces(wanted, columns):
             at = links.column_names.index("source")
             source = links.column("source").to_numpy() + np.int32(self._first_source)
-            yield links.set_column(at, "source", column(source))
+            yield links.set_column(at, "source", column(source)), rows
 
     def sums(self, bounds: Bounds) -> Iterator[Sums]:
-        """Yield what the links of each source to the host or domain within bounds add up to, some thousands at a time."""
+        """Yield the sums of each source of links to the host or domain within bounds, some thousands at a time."""
         span = self.span_of_targets(bounds, by_url=False)
         yield from self._sums.pieces(*span, self._first_source, self._readings)
 
