@@ -140,7 +140,7 @@ class Index:
     def __init__(self, directory: Path, number: int, limits: Limits) -> None:
         self.directory = directory
         self.number = number
-        self._held_links = limits.memory_bytes // counting.HELD // counting.LINK_BYTES
+        self._held_links = max(limits.memory_bytes // counting.HELD // counting.LINK_BYTES, 1)
         self._readings = Readings.open(directory)
         self._known = Known(directory)
         self._layers: list[Layer] = []

@@ -29,7 +29,7 @@ from storage.index.rollups import (
     states_of,
     used_numbers,
 )
-from storage.index.sums import Sums
+from storage.index.sums import Sums, Whole
 from storage.index.turning import EXTERNAL, seen
 
 HISTORY: Final = ("state", "first_seen", "last_seen_live", "observations")
@@ -78,7 +78,7 @@ def links_of(links: pa.Table, rows: Rows, sources: Readings) -> Links:
     nowhere = np.zeros(len(source), np.int32)
     said: Texts | None = coded(links.column("anchor")) if "anchor" in links.column_names else None
     told = {name: links.column(name).take(column(rows)) for name in HISTORY if name in links.column_names}
-    history = pa.table({"source": column(source), **told})
+    history = pa.table([column(source), *told.values()], names=["source", *told])
     first, last = seen(history, sources)
     facts = Facts(
         target=nowhere,
@@ -327,7 +327,7 @@ def _positions(after: int, count: int) -> Column:
     return column(np.arange(after + 1, after + 1 + count))
 
 
-def _sum(values: Any, chosen: Bools | None = None) -> int:
+def _sum(values: Whole | None, chosen: Bools | None = None) -> int:
     """Return the sum of some values; of none it is 0."""
     if values is None:
         return 0

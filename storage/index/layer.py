@@ -183,7 +183,7 @@ def _span(rows: pa.Table, bounds: Bounds) -> Span:
     firsts, lasts = first.to_numpy(), last.to_numpy()
     inside = np.ones(len(firsts), np.bool_)
     if wanted is not None and len(firsts):
-        inside = pc.equal(domain, pa.scalar(str(wanted))).to_numpy(zero_copy_only=False)
+        inside = pc.equal(domain, pa.scalar(str(wanted), pa.string())).to_numpy(zero_copy_only=False)
     at = np.flatnonzero(inside)
     if not len(at):
         return NOWHERE
