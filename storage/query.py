@@ -167,6 +167,8 @@ class Index:
         with _told(directory):
             if (damage := contents.damage(directory)) is not None:
                 raise IndexDamaged(*damage)
+            if not Stack.read(directory).layers:
+                raise IndexDamaged(directory, "of another format")
             opened = cls(directory, number, limits)
         yield opened
 
