@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from setuptools import setup
+from setuptools import Extension, setup
 
 COMPILED: Final = [
     "crawler/addressgate.py",
@@ -54,7 +54,9 @@ def _extensions() -> list[Any]:
 
     # The name of the group keeps the library that the modules share inside the package.
     level = os.environ.get("LINKMILL_COMPILE_LEVEL", "2")
-    native = cythonize(NATIVE, build_dir="build/native", quiet=True)
+    quiet = ["-Wno-unused-function"]  # Cython writes some that are not called
+    modules = [Extension("crawler.native", NATIVE, extra_compile_args=quiet)]
+    native = cythonize(modules, build_dir="build/native", quiet=True)
     return [*mypycify(COMPILED, opt_level=level, debug_level="0", group_name="crawler.compiled"), *native]
 
 

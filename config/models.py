@@ -65,7 +65,8 @@ class CrawlSettings(Section):
     workers: Count = 0
     """Processes that crawl, each some of the domains; 0 means one for each core. Few domains get fewer."""
     max_pages: Count = 0
-    """Stop after so many pages of one run, over all its starts; 0 means no limit: scope and budgets usually end it."""
+    """Stop after so many requests for pages of one run, answered or not, over all its starts; 0 means no limit: scope
+    and budgets usually end it."""
     max_time: Seconds = 0.0
     """Stop after this time of one start; 0 means no limit. What is left stays queued for the next start."""
     max_bytes: Bytes = 0

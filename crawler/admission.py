@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import Final
 
 from crawler.frontier import Frontier
@@ -24,6 +25,9 @@ NOT_FOLLOWED_RELS: Final = int(Rel.NOFOLLOW | Rel.UGC | Rel.SPONSORED)
 VIA: Final = {Kind.REDIRECT: Via.REDIRECT, Kind.META_REFRESH: Via.REDIRECT, Kind.LINK_CANONICAL: Via.CANONICAL}
 _FOLLOWED: Final = frozenset(int(kind) for kind in FOLLOWED_KINDS)
 _VIA: Final = {int(kind): VIA.get(kind, Via.LINK) for kind in FOLLOWED_KINDS}
+
+_JUDGED: Final = itemgetter(0, 1, 3, 4)
+"""URL, host, kind and rel of a link: what its way is decided by."""
 
 TRAPS_NAMED: Final = 1000
 """Places of endless sites that are counted by name in one start; the others are counted together."""
@@ -48,8 +52,13 @@ class Admission:
         """Yield (queue row, fingerprint) of every link to follow; `how.via` says how plain links were found."""
         seen, lately, skipped_rels = self._seen, self._seen.lately, self._skipped_rels
         judged, admitted, is_ours = "", False, True
+        lefts: list[Left] = []
         left: Left | None
-        for url, host, _, kind, rel, *_ in links:
+        url: str
+        host: str
+        kind: int
+        rel: int
+        for url, host, kind, rel in map(_JUDGED, links):
             if kind not in _FOLLOWED:
                 left = Left.KIND
             elif rel & skipped_rels:
@@ -71,7 +80,9 @@ class Admission:
                     else:
                         self._note_trap(left, url, host, counters)
             if left is not None:
-                counters[COUNTER_OF[left]] += 1
+                lefts.append(left)
+        # Together, in C: 0.05 us a link, where adding one at a time takes 0.15.
+        counters.update(map(COUNTER_OF.__getitem__, lefts))
 
     def _offer(self, url: str, host: str, how: Discovery, via: Via, counters: Counter[str]) -> Left | None:
         """Offer a link to the worker that owns it, or return why not."""

@@ -119,7 +119,7 @@ def decode_euc_jp(body: bytes) -> str:
 def _vendor_character(error: UnicodeError) -> tuple[str, int]:
     """Read the two bytes Python knows no character for as Shift_JIS, which has the same rows of 94 in pairs."""
     assert isinstance(error, UnicodeDecodeError)
-    row, cell = (byte - 0xA1 for byte in error.object[error.start : error.start + 2].ljust(2, b"\0"))
+    row, cell = [byte - 0xA1 for byte in error.object[error.start : error.start + 2].ljust(2, b"\0")]
     if not (0 <= row < 94 and 0 <= cell < 94):
         return "\ufffd", error.start + 1
     lead = row // 2 + (0x81 if row < 62 else 0xC1)

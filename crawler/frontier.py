@@ -311,7 +311,7 @@ class Frontier:
         host = self.hosts[job.host_id]
         address, _ = self._sent.pop(id(job))
         self.open -= 1
-        host.courtesy.learn(outcome)
+        host.courtesy.learn(outcome, isinstance(job, Request) and job.tries > 0)
         host.gate.delay_s = host.courtesy.delay_s
         host.gate.end(now)
         host.gate.hold(now + asked_pause_s(outcome, now + self.utc_offset, self._manners.max_retry_after_s))

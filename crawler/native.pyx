@@ -2,9 +2,10 @@
 """Native doubles of the few functions that pass over every byte and every node of a page.
 
 Rule: each gives the same answer as its double in Python, which stays the reference: `find_marks` as
-`crawler.guard.find_marks`, `sort_of` as `crawler.url.sort_of`, `Walker.walk` as `crawler.extract.walk.walk_slowly`. The tree is selectolax's; it is read
-through the functions that lexbor exports for bindings (their names end in `_noi`), so no layout of its structures is
-assumed. Where they are not to be had, importing this module raises ImportError, and all goes the slower way.
+`crawler.guard.find_marks`, `sort_of` as `crawler.url.sort_of`, `Walker.walk` as `crawler.extract.walk.walk_slowly`.
+The tree is selectolax's; it is read through the functions that lexbor exports for bindings (their names end in
+`_noi`), so no layout of its structures is assumed. Where they are not to be had, importing this module raises
+ImportError, and all goes the slower way.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE

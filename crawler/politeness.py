@@ -161,11 +161,17 @@ class Courtesy:
         self.failures += 1
         self.penalty_s = min(PENALTY_MAX_S, max(PENALTY_START_S, self._pace_s, self.penalty_s * 2))
 
-    def learn(self, outcome: Outcome) -> None:
-        """Lengthen or shorten the delay by how a request ended. A fault of one page alone changes nothing."""
+    def learn(self, outcome: Outcome, failed_before: bool = False) -> None:
+        """Lengthen or shorten the delay by how a request ended. A fault of one page alone changes nothing.
+
+        A page that `failed_before` and is answered with an error of the server's again is taken for such a fault:
+        the last pages of a run are mostly such, and would look like a host in trouble.
+        """
         match outcome:
             case Fetched() | Redirected():
                 self.went_well()
+            case Failed(Failure.SERVER_ERROR) if failed_before:
+                pass
             case Failed(failure, outage=False) if failure in SLOWS_HOST:
                 self.went_badly()
             case Failed():

@@ -7,7 +7,7 @@ Targets come in normal form: no URL is parsed here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,16 +20,16 @@ from storage.cursor import Place
 from storage.errors import DataCorrupt, DataMissing, StorageError
 from storage.index import contents, counting
 from storage.index.build import Limits
-from storage.index.counting import Ranked
+from storage.index.counting import Backlinks, Found, Linkers, Links, Said
 from storage.index.faults import first_line, is_damage, is_gone
 from storage.index.known import Known
 from storage.index.layer import NOWHERE, Layer
-from storage.index.layout import Column, coded, read_arrow
+from storage.index.layout import Column, read_arrow
 from storage.index.merged import POSITION, Merged, after
 from storage.index.numbers import DOMAINS, Readings
-from storage.index.rollups import Facts
 from storage.index.scan import Wanted
 from storage.index.stack import Stack
+from storage.index.sums import Sums
 from storage.index.turning import EXTERNAL, SAME_DOMAIN, SAME_HOST
 from storage.manifest import Manifest
 
@@ -41,6 +41,8 @@ ANCHORS: Final = ("anchor",)
 
 TOP: Final = 10
 """Anchors and referring domains in a summary."""
+
+WHOLE_HOSTS: Final = (Mode.HOST, Mode.DOMAIN)
 
 FIRST_OUTSIDE: Final = {Mode.URL: SAME_HOST, Mode.PREFIX: SAME_HOST, Mode.HOST: SAME_DOMAIN, Mode.DOMAIN: EXTERNAL}
 """The lowest scope of links that come from outside of what is asked about."""
@@ -72,10 +74,6 @@ class IndexDamaged(DataCorrupt):
 
 class GenerationGone(StorageError):
     """The index was built anew twice while it was read; ask again."""
-
-
-class AnswerTooLarge(StorageError):
-    """This answer needs more memory; raise storage.index_memory, ask about less, or run `linkmill index --anew`."""
 
 
 class Answer:
@@ -142,7 +140,7 @@ class Index:
     def __init__(self, directory: Path, number: int, limits: Limits) -> None:
         self.directory = directory
         self.number = number
-        self._most_links = limits.memory_bytes // counting.LINK_BYTES
+        self._held_links = max(limits.memory_bytes // counting.HELD // counting.LINK_BYTES, 1)
         self._readings = Readings.open(directory)
         self._known = Known(directory)
         self._layers: list[Layer] = []
@@ -169,6 +167,8 @@ class Index:
         with _told(directory):
             if (damage := contents.damage(directory)) is not None:
                 raise IndexDamaged(*damage)
+            if not Stack.read(directory).layers:
+                raise IndexDamaged(directory, "of another format")
             opened = cls(directory, number, limits)
         yield opened
 
@@ -183,28 +183,36 @@ class Index:
     def domains(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the domains that link to `target`, those with most links first."""
         if filters == DEFAULT and target.mode is Mode.DOMAIN and (layer := self._only(target)) is not None:
-            return self._by_rank("domains", partial(layer.pairs, target.name), (target, filters), page)
-        return self._counted("domains", target, filters, page)
+            ranking: Ranking = partial(layer.pairs, target.name)
+        elif filters == DEFAULT and target.mode in WHOLE_HOSTS:
+            ranking = self._linkers(target).ranked
+        else:
+            ranking = self._linkers_of(self._found(target, filters)).ranked
+        return self._by_rank("domains", ranking, (target, filters), page)
 
     def anchors(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the anchors of the links to `target`, those used most first; without a text the anchor is empty."""
-        of_roll_up = filters == DEFAULT and target.mode in (Mode.HOST, Mode.DOMAIN)
+        of_roll_up = filters == DEFAULT and target.mode in WHOLE_HOSTS
         if of_roll_up and (layer := self._only(target)) is not None:
-            said = partial(layer.anchors, target.mode.value, target.name)
-            return self._by_rank("anchors", said, (target, filters), page)
-        return self._counted("anchors", target, filters, page)
+            ranking: Ranking = partial(layer.anchors, target.mode.value, target.name)
+        else:
+            ranking = self._said(self._found(target, filters, ANCHORS)).ranked
+        return self._by_rank("anchors", ranking, (target, filters), page)
 
     def summary(self, target: Target) -> Summary:
         """Return the counts of the links to `target`, with the domains and anchors behind most of them."""
-        layer = None if target.mode is Mode.PREFIX else self._only(target)
-        if layer is None:
+        if target.mode not in WHOLE_HOSTS:
             return self._summed(target)
+        top, layer = Page(limit=TOP), self._only(target)
+        anchors = self.anchors(target, page=top).table()
+        if layer is not None and target.mode is Mode.DOMAIN:
+            with _told(self.directory):
+                figures = layer.figures(target.name)
+            return Summary(figures, self.domains(target, page=top).table(), anchors)
+        linkers = self._linkers(target)
         with _told(self.directory):
-            figures = self._described(target, layer.figures(target.bounds, target.mode.value, target.name))
-        if target.mode is Mode.DOMAIN:
-            top = Page(limit=TOP)
-            return Summary(figures, self.domains(target, page=top).table(), self.anchors(target, page=top).table())
-        return self._topped(figures, *self._facts(target, DEFAULT, ANCHORS))
+            domains = linkers.ranked(0, TOP).drop_columns(POSITION)
+            return Summary(_named(linkers.figures(), target), domains, anchors)
 
     def _only(self, target: Target) -> Layer | None:
         """Return the layer whose roll-ups tell all about a target: none when several know it, or pages are covered.
@@ -218,14 +226,16 @@ class Index:
         return among[0] if len(among) == 1 and not among[0].is_covered else None
 
     def _summed(self, target: Target) -> Summary:
-        """Return the summary of what no roll-up has: its links are counted now."""
-        facts, anchors = self._facts(target, EVERYTHING, ANCHORS)
-        outside = FIRST_OUTSIDE[target.mode]
+        """Return the summary of a URL, or of all that begin with it: its links are gone through."""
+        found = self._found(target, EVERYTHING, ANCHORS)
         with _told(self.directory):
-            figures = counting.summed(facts, self._readings, outside)
-            name = pa.array([target.name] * figures.num_rows, pa.string())
-            figures = self._described(target, figures.add_column(0, "name", name))
-        return self._topped(figures, facts.only(facts.counts & (facts.scope >= outside)), anchors)
+            linkers = Linkers(self._readings, self._source_domains, FIRST_OUTSIDE[target.mode])
+            for links in found:
+                linkers.add(Sums.of(links.facts))
+            figures = self._described(target, _named(linkers.figures(), target))
+            domains = linkers.ranked(0, TOP).drop_columns(POSITION)
+            said = self._said(Backlinks(found)).ranked(0, TOP).drop_columns(POSITION)
+        return Summary(figures, domains, said)
 
     def _described(self, target: Target, figures: pa.Table) -> pa.Table:
         """Return the figures of a URL with what is known of the URL itself."""
@@ -235,13 +245,6 @@ class Index:
         for at, name in enumerate(("status", "final", "final_status"), 1):
             figures = figures.add_column(at, name, known.column(f"target_{name}"))
         return figures
-
-    def _topped(self, figures: pa.Table, facts: Facts, texts: pa.Table) -> Summary:
-        """Return figures with the first domains and anchors of the links counted."""
-        with _told(self.directory):
-            top = [self._ranked(question, facts, texts).read(0, TOP) for question in ("domains", "anchors")]
-        domains, anchors = (table.drop_columns(POSITION) for table in top)
-        return Summary(figures, domains, anchors)
 
     def links_to(self, target: Target) -> int:
         """Return how many links of any kind, scope and state lead to `target`."""
@@ -276,11 +279,6 @@ class Index:
 
         return Answer(read, start, page.limit)
 
-    def _counted(self, question: str, target: Target, filters: Filters, page: Page) -> Answer:
-        """Answer a question that counts the links to a target."""
-        facts, texts = self._facts(target, filters, ANCHORS if question == "anchors" else ())
-        return self._by_rank(question, self._ranked(question, facts, texts).read, (target, filters), page)
-
     def _by_rank(self, question: str, ranked: Ranking, about: tuple[Target, Filters], page: Page) -> Answer:
         """Answer with rows whose positions are their ranks, from 1."""
         target, filters = about
@@ -292,24 +290,41 @@ class Index:
         asked = (question, target.bounds, filters.parameters(target.mode))
         return Answer(read, Place.of(self.number, asked, page.cursor), page.limit)
 
-    def _ranked(self, question: str, facts: Facts, texts: pa.Table) -> Ranked:
-        if question == "anchors":
-            return counting.ranked_anchors(facts, coded(texts.column("anchor")), self._readings)
-        return counting.ranked_domains(facts, self._readings, self._source_domains)
-
     @cached_property
     def _source_domains(self) -> Column:
         return read_arrow(self.directory / DOMAINS).column(0).combine_chunks()
 
-    def _facts(self, target: Target, filters: Filters, texts: Sequence[str]) -> tuple[Facts, pa.Table]:
-        """Return what is counted of the links to a target, and their texts."""
-        columns, left, found = [*counting.COUNTED, *texts], self._most_links, []
+    def _linkers(self, target: Target) -> Linkers:
+        """Return who links to a host or domain, from outside of it."""
         with _told(self.directory):
+            linkers = Linkers(self._readings, self._source_domains, FIRST_OUTSIDE[target.mode])
             for layer in self._layers:
-                found.append(layer.every(_wanted(layer, "backlinks", target, filters), columns, left))
-                left -= found[-1].num_rows
-            links = pa.concat_tables(found).unify_dictionaries().combine_chunks()
-            return counting.facts_of(links, self._readings), links.select(texts)
+                for sums in layer.sums(target.bounds):
+                    linkers.add(sums)
+            return linkers
+
+    def _linkers_of(self, found: Found) -> Linkers:
+        """Return whose links these are."""
+        with _told(self.directory):
+            linkers = Linkers(self._readings, self._source_domains, SAME_HOST)
+            for links in found:
+                linkers.add(Sums.of_chosen(links.facts))
+            return linkers
+
+    def _said(self, found: Iterable[Links]) -> Said:
+        with _told(self.directory):
+            return Said(found, self._readings, self._held_links)
+
+    def _found(self, target: Target, filters: Filters, texts: Sequence[str] = ()) -> Found:
+        """Return the links to a target, to be counted."""
+
+        def read() -> Iterator[Links]:
+            for layer in self._layers:
+                wanted = _wanted(layer, "backlinks", target, filters)
+                for links, rows in layer.pieces(wanted, [*counting.COUNTED, *texts]):
+                    yield counting.links_of(links, rows, self._readings)
+
+        return Found(read, self._held_links)
 
 
 def _wanted(layer: Layer, table: str, about: Target, filters: Filters) -> Wanted:
@@ -322,6 +337,11 @@ def _wanted(layer: Layer, table: str, about: Target, filters: Filters) -> Wanted
     return Wanted(**choice)
 
 
+def _named(figures: pa.Table, target: Target) -> pa.Table:
+    """Return figures with the name of what they are of."""
+    return figures.add_column(0, "name", pa.array([target.name] * figures.num_rows, pa.string()))
+
+
 def _by_url(target: Target) -> bool:
     return target.mode in (Mode.URL, Mode.PREFIX)
 
@@ -331,8 +351,6 @@ def _told(directory: Path) -> Iterator[None]:
     """Raise the operator's error in place of a file's fault while a generation is read."""
     try:
         yield
-    except MemoryError as error:
-        raise AnswerTooLarge(directory) from error
     except (pa.ArrowException, OSError, ValueError) as error:
         if is_gone(error):
             raise GenerationGone(directory) from error

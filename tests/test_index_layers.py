@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.asking import EVERYTHING, Filters, Mode, Page, Target
-from storage.index import build, publish
-from storage.index.build import Plan, write_generation
+from storage.index import build, counting, publish
+from storage.index.build import Limits, Plan, write_generation
 from storage.index.publish import build_index
 from storage.index.refetched import Segments
 from storage.index.stack import LARGER, Layer, Stack, kept
@@ -23,13 +24,18 @@ from storage.query import Index
 from storage.records import Batch, LinkRow, PageRow
 from storage.segments import link_table, page_table
 from storage.sqlite import CrawlStore
-from tests.index_web import LIMITS, WORLD, Web, link, name_hosts
+from tests.index_web import WORLD, Web, link, name_hosts
 from tests.store_rows import NOW
 from tests.test_index import random_web
 from tests.test_index_slices import CHOICES, odd_web, targets
 
 ASKED_ABOUT = 12
 """Targets; 2,000 questions about all of them were compared once."""
+
+LIMITS = Limits(memory_bytes=256 << 20, threads=1)
+
+FEW_HELD = Limits(memory_bytes=counting.HELD * counting.LINK_BYTES * 20, threads=1)
+"""Popular targets have more links than are held: these are gone through several times."""
 
 QUESTIONS = (Index.backlinks, Index.outlinks, Index.domains, Index.anchors)
 
@@ -71,7 +77,7 @@ def grown(folder: Path, segments: Sequence[Segments], chance: random.Random) -> 
     last, most = Path(), 1
     for number in range(len(segments)):
         layers = Stack.read(last).layers if number else ()
-        layers = layers[: chance.randint(min(len(layers), 1), len(layers))]
+        layers = layers[: len(layers) - min(chance.choices((0, 1), (2, 1))[0], len(layers))]
         covered = layers[-1].last_segment if layers else 0
         plan = Plan(
             together(segments[covered : number + 1]), layers, last, together(segments[:covered]), "", number + 1
@@ -81,23 +87,30 @@ def grown(folder: Path, segments: Sequence[Segments], chance: random.Random) -> 
     return last, most
 
 
-WEBS = [random_web(11), random_web(12), odd_web(13)]
+def both_webs() -> Web:
+    """Return a web in which everything happens, and one of a large domain with odd characters beside it."""
+    web, odd = random_web(12), odd_web(13)
+    after = len(web.pages)
+    for page in odd.pages:
+        page.fetch += after
+    web.pages += odd.pages
+    web.links += [(fetch + after, row) for fetch, row in odd.links]
+    return web
 
 
-@pytest.fixture(scope="module", params=[(0, 1), (1, 1 << 20), (2, 1)], ids=["a", "b_sliced", "odd"])
-def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Index, Index]]:
-    """Yield an index that was built at once and one that was built in steps."""
-    at, link_bytes = request.param
-    web, chance, folder = WEBS[at], random.Random(at + 5), tmp_path_factory.mktemp("web")
-    cuts = sorted({0, len(web.pages), *(chance.randrange(1, len(web.pages)) for _ in range(6))})
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Index, Index]]:
+    """Yield an index that was built at once, and one that was built in steps, each of them in slices."""
+    web, chance, folder = both_webs(), random.Random(29), tmp_path_factory.mktemp("web")
+    cuts = [0, *sorted(chance.sample(range(1, len(web.pages)), 3)), len(web.pages)]
     segments = write_segments(web, folder, cuts)
-    with ExitStack() as opened:
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(build, "SORTED_LINK_BYTES", link_bytes)
-            whole = generation(folder / "whole", Plan(together(segments)))
-            steps, most = grown(folder, segments, chance)
-        assert most > 2
-        yield tuple(opened.enter_context(Index.open_generation(path, 1)) for path in (whole, steps))  # type: ignore[misc]
+    whole = generation(folder / "whole", Plan(together(segments)))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(build, "SORTED_LINK_BYTES", 1 << 21)
+        steps, most = grown(folder, segments, chance)
+    assert most > 2
+    with Index.open_generation(whole, 1) as expected, Index.open_generation(steps, 1, FEW_HELD) as found:
+        yield expected, found
 
 
 def rows(index: Index, question: Any, about: Target, filters: Filters) -> list[dict[str, Any]]:
@@ -142,14 +155,15 @@ def test_summaries_are_the_same(both: tuple[Index, Index]) -> None:
 @pytest.mark.parametrize("limit", [1, 3, 50])
 def test_cursors_go_on_in_every_layer(both: tuple[Index, Index], limit: int) -> None:
     whole, steps = both
-    expected = rows(whole, Index.backlinks, WORLD, EVERYTHING)[:60]
+    wanted = min(20 * limit, 60)
+    expected = rows(whole, Index.backlinks, WORLD, EVERYTHING)[:wanted]
     found: list[dict[str, Any]] = []
     cursor = None
-    while len(found) < 60:
+    while len(found) < wanted:
         answer = steps.backlinks(WORLD, EVERYTHING, Page(limit, cursor))
         found += answer.table().to_pylist()
         cursor = answer.cursor
-    assert found[:60] == expected
+    assert found[:wanted] == expected
 
 
 def layers_of(*links: int) -> list[Layer]:
@@ -173,9 +187,21 @@ def test_layers_are_kept_while_they_are_larger_than_what_is_new(
     assert kept(layers, new_rows) == count
 
 
-@pytest.fixture
-async def data_dir(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def crawled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a data directory with an index of a few pages and one page crawled since, which had been seen before."""
+    folder = tmp_path_factory.mktemp("crawled")
+    asyncio.run(crawl_twice(folder))
+    return folder
+
+
+@pytest.fixture
+def data_dir(crawled: Path, tmp_path: Path) -> Path:
+    """Return a copy of it for one test."""
+    return shutil.copytree(crawled, tmp_path / "data")
+
+
+async def crawl_twice(tmp_path: Path) -> None:
     web = odd_web(7)
     async with CrawlStore.open(tmp_path, compression_level=3) as store:
         await store.start_run("test", "{}", fresh=False, now=NOW)
@@ -187,7 +213,6 @@ async def data_dir(tmp_path: Path) -> Path:
         page = again.visit(web.pages[0].url, link("https://z.example/a"), at=1000)
         page.fetch = 1000
         await store.commit(Batch(pages=[page], links=[row for _, row in again.links]), NOW)
-    return tmp_path
 
 
 def published(data_dir: Path) -> Path:
@@ -213,14 +238,10 @@ def test_new_segments_become_a_layer_over_the_published_ones(data_dir: Path) -> 
         assert rows(index, Index.backlinks, WORLD, EVERYTHING) == steps
 
 
-def test_index_anew_has_one_layer(data_dir: Path) -> None:
-    build_index(data_dir, name_hosts, LIMITS, "names")
-    assert build_index(data_dir, name_hosts, LIMITS, "names", anew=True).counts.layers == 1
-
-
-def test_index_without_anything_new_keeps_all_layers(data_dir: Path) -> None:
+def test_index_without_anything_new_keeps_all_layers_until_it_is_built_anew(data_dir: Path) -> None:
     built = [build_index(data_dir, name_hosts, LIMITS, "names") for _ in range(2)]
     assert built[0].counts == built[1].counts
+    assert build_index(data_dir, name_hosts, LIMITS, "names", anew=True).counts.layers == 1
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing", "of an older format"])

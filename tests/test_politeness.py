@@ -137,6 +137,15 @@ def test_only_failures_of_the_host_slow_it_down(failure: Failure) -> None:
     assert (courtesy.failures, courtesy.penalty_s) == ((1, 1.0) if failure.name in of_the_host else (0, 0.0))
 
 
+def test_page_that_is_answered_with_an_error_again_says_nothing_of_its_host() -> None:
+    courtesy = Courtesy(Pace(1.0, 1))
+    courtesy.learn(Failed(Failure.SERVER_ERROR, ""), failed_before=True)
+    assert (courtesy.failures, courtesy.penalty_s) == (0, 0.0)
+    courtesy.learn(Failed(Failure.TIMEOUT, ""), failed_before=True)
+    courtesy.learn(Failed(Failure.SERVER_ERROR, ""))
+    assert courtesy.failures == 2
+
+
 @pytest.mark.parametrize(
     "outcome",
     [

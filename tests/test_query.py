@@ -14,9 +14,9 @@ from storage import query
 from storage.asking import EVERYTHING, OUTSIDE_OF, STATES, Filters, Mode, Page, Scope, Target
 from storage.cursor import CursorMismatch, CursorOutdated, CursorUnreadable
 from storage.errors import DataCorrupt, DataMissing
-from storage.index import build
+from storage.index import build, stack
 from storage.index.publish import build_index
-from storage.query import Answer, GenerationGone, Index, IndexMissing
+from storage.query import Answer, GenerationGone, Index, IndexDamaged, IndexMissing
 from storage.records import Kind, Rel
 from storage.sqlite import CrawlStore
 from tests.index_web import LIMITS, Web, link, name_hosts
@@ -266,4 +266,11 @@ def test_missing_data_and_missing_tables_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(DataMissing), Index.open(tmp_path / "nothing"):
         pass
     with pytest.raises(DataCorrupt), Index.open_generation(tmp_path, 1):
+        pass
+
+
+def test_generation_of_another_format_is_told_to_be_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generation = small_web().build(tmp_path)
+    monkeypatch.setattr(stack, "FORMAT", stack.FORMAT + 1)
+    with pytest.raises(IndexDamaged, match="another format"), Index.open_generation(generation.folder, 1):
         pass

@@ -6,7 +6,7 @@ sources that a newer layer covers are never shown; the roll-ups count them, so t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.index import wide
-from storage.index.layout import column
+from storage.index.layout import Rows, column
 from storage.index.lookup import Ranges, RollUp
 from storage.index.numbers import Readings
 from storage.index.rollups import ORDER
 from storage.index.scan import LinkTable, TargetTable, Wanted
+from storage.index.sums import Sums, SumTable
 
 SORTED_BY: Final = {"backlinks": "target", "outlinks": "source"}
 
@@ -49,6 +50,7 @@ class Layer:
         self.is_covered = bool(covered.any())
         """Newer layers have pages of this one."""
         self._covered = covered if self.is_covered else None
+        self._readings = readings
 
     @cached_property
     def _sources(self) -> wide.Sources:
@@ -65,6 +67,10 @@ class Layer:
     @cached_property
     def _outlinks(self) -> LinkTable:
         return LinkTable(self._folder, "outlinks", "source", self._covered)
+
+    @cached_property
+    def _sums(self) -> SumTable:
+        return SumTable(self._folder, self._covered)
 
     @cached_property
     def _pages_by_url(self) -> RollUp:
@@ -113,16 +119,10 @@ class Layer:
             rows = _of_domain(rows, "target_domain", bounds)
         return int(pc.sum(rows.column("links")).as_py() or 0)
 
-    def figures(self, bounds: Bounds, mode: str, name: str) -> pa.Table:
-        """Return the roll-up of a URL, host or domain as one row, or none."""
-        match mode:
-            case "url":
-                rows = self._by_url.rows(_ranges(bounds, "target_host_reversed", "target"), ["target", *ORDER])
-            case "host":
-                rows = self._by_host.rows(_ranges(bounds, "target_host_reversed"), ["target_host", *ORDER])
-            case _:
-                rows = self._by_domain.rows({"target_domain": (name, name)}, ["target_domain", *ORDER])
-        return rows.rename_columns(["name", *ORDER]).filter(pc.field("name") == name)
+    def figures(self, domain: str) -> pa.Table:
+        """Return the roll-up of a domain as one row, or none."""
+        rows = self._by_domain.rows({"target_domain": (domain, domain)}, ["target_domain", *ORDER])
+        return rows.rename_columns(["name", *ORDER])
 
     def pairs(self, domain: str, after: int, limit: int) -> pa.Table:
         """Return so many domains that link to a domain, those with most links first."""
@@ -143,12 +143,17 @@ class Layer:
         columns = {name: part.column(name) for part in (links, sources, targets) for name in part.column_names}
         return pa.table({name: _plain(values) for name, values in columns.items()})
 
-    def every(self, wanted: Wanted, columns: Sequence[str], most: int) -> pa.Table:
-        """Return some columns of all links wanted to a target; raises MemoryError for more than so many."""
-        links = self._backlinks.every(wanted, columns, most)
-        at = links.column_names.index("source")
-        source = links.column("source").to_numpy() + np.int32(self._first_source)
-        return links.set_column(at, "source", column(source))
+    def pieces(self, wanted: Wanted, columns: Sequence[str]) -> Iterator[tuple[pa.Table, Rows]]:
+        """Yield some columns of some thousand links at a time, and which of these are wanted."""
+        for links, rows in self._backlinks.pieces(wanted, columns):
+            at = links.column_names.index("source")
+            source = links.column("source").to_numpy() + np.int32(self._first_source)
+            yield links.set_column(at, "source", column(source)), rows
+
+    def sums(self, bounds: Bounds) -> Iterator[Sums]:
+        """Yield the sums of each source of links to the host or domain within bounds, some thousands at a time."""
+        span = self.span_of_targets(bounds, by_url=False)
+        yield from self._sums.pieces(*span, self._first_source, self._readings)
 
     def count(self, table: str, wanted: Wanted) -> int:
         """Return how many links are wanted."""
@@ -178,7 +183,7 @@ def _span(rows: pa.Table, bounds: Bounds) -> Span:
     firsts, lasts = first.to_numpy(), last.to_numpy()
     inside = np.ones(len(firsts), np.bool_)
     if wanted is not None and len(firsts):
-        inside = pc.equal(domain, pa.scalar(str(wanted))).to_numpy(zero_copy_only=False)
+        inside = pc.equal(domain, pa.scalar(str(wanted), pa.string())).to_numpy(zero_copy_only=False)
     at = np.flatnonzero(inside)
     if not len(at):
         return NOWHERE

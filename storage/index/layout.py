@@ -29,7 +29,7 @@ Texts: TypeAlias = "pa.DictionaryArray[Any, Any]"
 """Codes of texts."""
 
 LINK_TABLES: Final = ("backlinks", "outlinks")
-ROLL_UPS: Final = ("pages", "targets", "hosts", "domains", "domain_pairs", "anchors")
+ROLL_UPS: Final = ("pages", "targets", "hosts", "domains", "domain_pairs", "anchors", "linkers")
 TABLES: Final = (*LINK_TABLES, *ROLL_UPS)
 
 SOURCES: Final = "sources.arrow"
@@ -107,7 +107,7 @@ BOUNDS: Final = frozenset(
 )  # fmt: skip
 """Columns by which questions skip row groups."""
 
-SPREAD: Final = {"backlinks": "source", "outlinks": "target"}
+SPREAD: Final = {"backlinks": "source", "outlinks": "target", "linkers": "source"}
 """Numbers that change from row to row: their bytes are stored plane by plane, 1.6 bytes a link against 2.9 plain."""
 
 
@@ -147,7 +147,7 @@ def part(out: Path, table: str, number: int, schema: pa.Schema) -> Iterator[Part
         "dictionary_pagesize_limit": 8 << 20,
     }
     with pq.ParquetWriter(out / table / f"part-{number:05}.parquet", schema, **settings) as writer:
-        yield Part(writer, ROW_GROUP_ROWS if table in LINK_TABLES else ROLL_UP_ROWS)
+        yield Part(writer, ROW_GROUP_ROWS if table in SPREAD else ROLL_UP_ROWS)
 
 
 def write_columns(out: Path, table: str) -> None:

@@ -102,16 +102,9 @@ class Readings:
         return cls(**{name: of.to_numpy() for name, of in columns.items()}, fetched_at=moments.to_numpy())
 
     def check(self, source: Ints) -> None:
-        """Raise ArrowInvalid when a source, or a number of one, cannot be."""
-        known = len(self.fetched_at)
-        if not len(source):
-            return
-        if source.min() < 0 or source.max() >= known:
+        """Raise ArrowInvalid when a source cannot be; the numbers of sources were checked when they were opened."""
+        if len(source) and (source.min() < 0 or source.max() >= len(self.fetched_at)):
             raise pa.ArrowInvalid("a link has a source that does not exist")
-        for numbers in (self.host, self.domain, self.ip, self.page):
-            used = numbers[source]
-            if used.min() < 0 or used.max() > known:
-                raise pa.ArrowInvalid("a source has a number that does not exist")
 
 
 @dataclass(frozen=True)

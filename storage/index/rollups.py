@@ -117,21 +117,22 @@ def distinct(group: Ints, thing: Ints, groups: int, ordered: bool = False) -> Co
     return np.bincount((key[first] >> bits).astype(np.int64), minlength=groups)
 
 
-def earliest(group: Ints, moments: Moments, groups: int) -> Column:
+def earliest(group: Ints, times: Moments, groups: int) -> Column:
     """Return the first moment of each group, null for an empty one."""
     found = np.full(groups, np.iinfo(np.int64).max)
-    np.minimum.at(found, group, moments)
-    return _moments(found, found == np.iinfo(np.int64).max)
+    np.minimum.at(found, group, times)
+    return moments(found, found == np.iinfo(np.int64).max)
 
 
-def latest(group: Ints, moments: Moments, groups: int) -> Column:
+def latest(group: Ints, times: Moments, groups: int) -> Column:
     """Return the last moment of each group, null for an empty one."""
     found = np.full(groups, np.iinfo(np.int64).min)
-    np.maximum.at(found, group, moments)
-    return _moments(found, found == np.iinfo(np.int64).min)
+    np.maximum.at(found, group, times)
+    return moments(found, found == np.iinfo(np.int64).min)
 
 
-def _moments(found: Moments, empty: Bools) -> Column:
+def moments(found: Moments, empty: Bools) -> Column:
+    """Return moments as a column, with nulls where there are none."""
     made: Column = pa.array(found, mask=empty)
     return made.cast(MOMENT)
 

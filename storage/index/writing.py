@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from storage.index import rollups
+from storage.index import rollups, sums
 from storage.index.layout import (
     LINK_TABLES,
     LINKS,
@@ -164,6 +164,7 @@ class LinkWriter:
             self._merging.add(facts, coded(found.links.column("anchor")))
         self._write_part("targets", number, self._target_rows(found, facts))
         self._targets += len(found.targets)
+        self._write_part(sums.TABLE, number, sums.linkers(facts, found.first_target, self._world.sources))
         for name, rows in self._roll_ups(found, facts).items():
             self._write_part(name, number, rows)
 
