@@ -73,4 +73,5 @@ async def test_row_of_a_tls_crawl_holds_its_figures_and_looks() -> None:
     assert figures["reason"] == "exhausted"
     assert figures["pages"] >= 30
     assert figures["links"] > figures["pages"]
-    assert [look["pages"] >= mark for look, mark in zip(figures["looks"], (0, 10, 30), strict=True)] == [True] * 3
+    seen = [look["pages"] for look in figures["looks"]]  # a quick crawl is over before its marks are looked for
+    assert (seen, seen[-1] >= 30) == (sorted(seen), True)

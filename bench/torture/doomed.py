@@ -62,13 +62,15 @@ class Plan:
         return {doom: Met(*json.loads(mark.read_text())) for doom, mark in marks.items() if mark.exists()}
 
     def claim(self, place: int, worker: int) -> bool:
-        """Leave the mark of a point; False when another worker has."""
+        """Leave the mark of a point, whole from the moment it is seen; False when another worker has."""
+        draft = self._file.with_name(f"{self._file.name}.{place}.{os.getpid()}")
+        draft.write_text(json.dumps([time.monotonic(), worker]))
         try:
-            handle = os.open(self._mark(place), os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            self._mark(place).hardlink_to(draft)
         except FileExistsError:
             return False
-        os.write(handle, json.dumps([time.monotonic(), worker]).encode())
-        os.close(handle)
+        finally:
+            draft.unlink()
         return True
 
     def _mark(self, place: int) -> Path:
