@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
 import numpy as np
 
+from crawler.doubles import double_of
 from crawler.encodings import NOT_ASCII
 
 
@@ -111,16 +111,7 @@ def find_marks(body: bytes, pairs: bytes = PAIRS) -> tuple[int, list[int]]:
     return len(marks), whole[picked[twos[whole + 1]]].tolist()
 
 
-def _fastest() -> Callable[[bytes, bytes], tuple[int, list[int]]]:
-    """Return the native double of `find_marks` where it was compiled."""
-    try:
-        from crawler import native
-    except ImportError:
-        return find_marks
-    return native.find_marks
-
-
-_find_marks: Final = _fastest()
+_find_marks: Final = double_of(find_marks)
 
 
 def judge(body: bytes, encoding: str) -> Verdict:

@@ -8,7 +8,7 @@ A normal form is http or https, serialised by the URL Standard, without fragment
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from functools import cache
 from importlib.metadata import version
@@ -19,6 +19,8 @@ from urllib.parse import quote
 from ada_url import idna_to_ascii, join_url, normalize_url
 from publicsuffixlist import PSLFILE, PublicSuffixList
 from xxhash import xxh3_64_intdigest
+
+from crawler.doubles import double_of
 
 NORMALISER: Final = f"ada-url {version('ada-url')}"
 PSL: Final = f"publicsuffixlist {version('publicsuffixlist')}"
@@ -125,16 +127,7 @@ def sort_of(href: str, characters_max: int) -> int:
     return RELATIVE if _RELATIVE(href) is not None else OTHER
 
 
-def _fastest() -> Callable[[str, int], int]:
-    """Return the native double of `sort_of` where it was compiled."""
-    try:
-        from crawler import native
-    except ImportError:
-        return sort_of
-    return native.sort_of
-
-
-_sort_of: Final = _fastest()
+_sort_of: Final = double_of(sort_of)
 
 
 class Resolver:

@@ -30,9 +30,8 @@ _BY_ROLE: Final = {
     "form": int(Place.FORM),
 }
 
-_NO_PLACE: Final = frozenset({"none", "presentation"})
+_MEANINGLESS: Final = frozenset({"none", "presentation"})
 """Roles that take an element's own meaning away, as on a table for layout."""
-
 
 NO_PLACE: Final = -1
 
@@ -45,7 +44,7 @@ def roles(root: Node) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for node in with_role(root):
         for token in (node.attributes.get("role") or "").lower().split():
-            if token in _NO_PLACE or token in _BY_ROLE:
+            if token in _MEANINGLESS or token in _BY_ROLE:
                 found.append((node.mem_id, _BY_ROLE.get(token, NO_PLACE)))
                 break
     return found

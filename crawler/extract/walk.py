@@ -7,17 +7,15 @@ links is read here alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
+from crawler.doubles import NATIVE
 from crawler.extract.anchor import collapse, cut
 from crawler.extract.anchors import INNER, TEXT_CHARACTERS_MAX, AnchorReader
 from crawler.extract.page import ExtractSettings
 from crawler.extract.place import PARTS, Ancestors, roles
 from crawler.extract.tree import HIDDEN, TAGS, TEXT, Attributes, Node, is_inside
 from storage.records import Place
-
-if TYPE_CHECKING:
-    from crawler.native import Walker
 
 Element = tuple[int, Attributes, int, str, bool, list[str] | None, str | None, str | None]
 """tag number, attributes, place, text, text_cut, images, text_before, text_after.
@@ -43,24 +41,22 @@ READ: Final = frozenset(
 _WANTED: Final = READ | INNER | frozenset(PARTS)
 
 
-def _walker() -> Walker | None:
-    """Return the native walk; None where it was not compiled, or where lexbor does not offer what it needs."""
-    try:
-        from crawler.native import Walker
-    except ImportError:
+def _walker() -> Any:  # noqa: ANN401
+    """Return the native walk (`crawler/native.pyi`), None without one."""
+    if NATIVE is None:
         return None
     tags = {"a": _A, "img": TAGS["img"], "svg": _SVG, "title": _TITLE, "-text": TEXT}
-    return Walker(READ, PARTS, int(Place.OTHER), tags, HIDDEN, INNER, collapse, cut, TEXT_CHARACTERS_MAX)
+    return NATIVE.Walker(READ, PARTS, int(Place.OTHER), tags, HIDDEN, INNER, collapse, cut, TEXT_CHARACTERS_MAX)
 
 
-NATIVE: Final = _walker()
+_WALKER: Final = _walker()
 
 
 def walk(root: Node, settings: ExtractSettings, anchors: bool = True) -> list[Element]:
     """Return the elements under `root` that are read, without <a> if `anchors` are not wanted."""
-    if NATIVE is None or settings.context:
+    if _WALKER is None or settings.context:
         return walk_slowly(root, settings, anchors)
-    elements: list[Element] = NATIVE.walk(root.mem_id, roles(root), settings.anchor_bytes, anchors)
+    elements: list[Element] = _WALKER.walk(root.mem_id, roles(root), settings.anchor_bytes, anchors)
     return elements
 
 
