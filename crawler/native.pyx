@@ -2,17 +2,21 @@
 """Native doubles of the few functions that pass over every byte and every node of a page.
 
 Rule: each gives the same answer as its double in Python, which stays the reference: `find_marks` as
-`crawler.guard.find_marks`, `sort_of` as `crawler.url.sort_of`, `Walker.walk` as `crawler.extract.walk.walk_slowly`.
+`crawler.guard.find_marks`, `sort_of` as `crawler.url.sort_of`, `Walker.walk` as `crawler.extract.walk.walk_slowly`,
+`Linker.read` as `crawler.extract.elements.read_slowly`, `count_links` as `crawler.extract.rows.count_links`.
 The tree is selectolax's; it is read through the functions that lexbor exports for bindings (their names end in
 `_noi`), so no layout of its structures is assumed. Where they are not to be had, importing this module raises
 ImportError, and all goes the slower way.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_SetDefault
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport INTPTR_MAX, uintptr_t
-from libc.string cimport memchr, memcmp, memset
+from libc.string cimport memchr, memcmp, memcpy, memset
 
 import selectolax.lexbor
 
@@ -20,6 +24,10 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text)
     const void *PyUnicode_DATA(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
+    str PyUnicode_New(Py_ssize_t size, int maxchar)
+    ctypedef struct PyTypeObject:
+        pass
+    object PyType_GenericAlloc(PyTypeObject *type, Py_ssize_t items)
 
 cdef extern from "dlfcn.h" nogil:
     void *dlopen(const char *path, int mode)
@@ -84,13 +92,16 @@ _allow("abcdefghijklmnopqrstuvwxyz0123456789._-", NAME)
 
 def sort_of(str href not None, Py_ssize_t characters_max):
     """Return the sort of an href: how it resolves if no parser is needed for that."""
-    cdef const unsigned char *text
-    cdef Py_ssize_t length = PyUnicode_GET_LENGTH(href)
+    if not PyUnicode_IS_COMPACT_ASCII(href):
+        return OTHER
+    return _sort(<const unsigned char *>PyUnicode_DATA(href), PyUnicode_GET_LENGTH(href), characters_max)
+
+
+cdef Py_ssize_t _sort(const unsigned char *text, Py_ssize_t length, Py_ssize_t characters_max) noexcept nogil:
     cdef Py_ssize_t at = 1, end, sort
     cdef unsigned char byte, before
-    if length == 0 or not PyUnicode_IS_COMPACT_ASCII(href):
+    if length == 0:
         return OTHER
-    text = <const unsigned char *>PyUnicode_DATA(href)
     end = characters_max + 1
     if text[0] == b"/":
         if length > 1 and text[1] == b"/":
@@ -181,7 +192,7 @@ cdef struct Open:
     # An element whose end is still ahead and that changes how its content is read.
     void *node
     Around before
-    Py_ssize_t row          # of an <a> among the found elements, -1 for other elements
+    Py_ssize_t at           # where an <a> stands among the found elements, -1 for other elements
     bint is_impure          # an <a> with hidden text inside
 
 
@@ -222,11 +233,72 @@ cdef size_t _collapse(unsigned char *text, size_t length) noexcept nogil:
     return taken
 
 
+cdef struct Item:
+    # An element that was found.
+    void *node
+    uintptr_t tag
+    int place
+    bint is_cut
+
+
+cdef class Elements:
+    """What a walk found, in document order; it becomes tuples, as the walk in Python gives them, when they are asked for."""
+
+    cdef object _root           # keeps the tree alive
+    cdef uintptr_t _anchor
+    cdef Item *_items
+    cdef Py_ssize_t _count
+    cdef Py_ssize_t _room
+    cdef list _values
+    # The text of an <a>, or its text and images, and the text of a <title>.
+
+    def __cinit__(self):
+        self._values = []
+
+    def __dealloc__(self):
+        PyMem_Free(self._items)
+
+    def __len__(self):
+        return self._count
+
+    def __iter__(self):
+        cdef Py_ssize_t at
+        for at in range(self._count):
+            yield self._element(at)
+
+    def tagged(self, uintptr_t tag):
+        """Return the elements with this tag number."""
+        cdef Py_ssize_t at
+        return [self._element(at) for at in range(self._count) if self._items[at].tag == tag]
+
+    cdef int _add(self, void *node, uintptr_t tag, int place, value) except -1:
+        cdef Item *more
+        cdef Py_ssize_t room
+        if self._count == self._room:
+            room = 2 * self._room + 64
+            more = <Item *>PyMem_Realloc(self._items, room * sizeof(Item))
+            if more == NULL:
+                raise MemoryError
+            self._items = more
+            self._room = room
+        self._items[self._count] = Item(node, tag, place, False)
+        self._values.append(value)
+        self._count += 1
+        return 0
+
+    cdef tuple _element(self, Py_ssize_t at):
+        cdef Item item = self._items[at]
+        value = self._values[at]
+        text, images = value if type(value) is tuple else (value or "", None)
+        return item.tag, _attributes(item.node), item.place, text, bool(item.is_cut), images, None, None
+
+
 cdef class Walker:
     """Walks pages by the tables of `crawler.extract`; tags are lexbor's numbers, `collapse` and `cut` work on text."""
 
     cdef unsigned char _what[TAGS]
     cdef int _place[TAGS]
+    cdef uintptr_t _anchor
     cdef uintptr_t _text
     cdef int _nowhere
     cdef object _cut
@@ -235,7 +307,7 @@ cdef class Walker:
 
     # Of the page being walked:
     cdef void *_document
-    cdef list _found
+    cdef Elements _found
     cdef Py_ssize_t _limit
     cdef Py_ssize_t _bytes_left
     cdef Open *_open
@@ -254,6 +326,7 @@ cdef class Walker:
                 self._what[<Py_ssize_t>tag] |= <int>kind
         for tag, place in parts.items():
             self._place[<Py_ssize_t>tag] = place
+        self._anchor = tags["a"]
         self._text = tags["-text"]
         self._nowhere = nowhere
         self._collapsed = collapse
@@ -263,12 +336,12 @@ cdef class Walker:
     def __dealloc__(self):
         PyMem_Free(self._open)
 
-    def walk(self, uintptr_t root, list roles, Py_ssize_t limit_bytes, bint anchors):
-        """Return the elements under the node whose `mem_id` is `root`; the caller keeps its document alive.
+    def walk(self, root, list roles, Py_ssize_t limit_bytes, bint anchors):
+        """Return the elements under the node `root`.
 
         `roles` are those of `place.roles`; texts are cut to `limit_bytes`; without `anchors` no <a> is read.
         """
-        cdef void *start = <void *>root
+        cdef void *start = <void *><uintptr_t>root.mem_id
         cdef void *node = start
         cdef void *following
         cdef void *with_role = <void *><uintptr_t>roles[0][0] if roles else NULL
@@ -277,7 +350,9 @@ cdef class Walker:
         cdef uintptr_t tag
         cdef Around around = Around(self._nowhere, -1, False)
         self._document = parent_of(start)
-        self._found = []
+        self._found = Elements()
+        self._found._root = root
+        self._found._anchor = self._anchor
         self._limit = limit_bytes
         self._bytes_left = self._bytes_max
         self._depth = 0
@@ -318,10 +393,9 @@ cdef class Walker:
             self._note(node, what, around.anchor)
         if what & ANCHOR:
             # Its text is read at its end, when it is known what is inside.
-            self._found.append([tag, _attributes(node), around.place, None])
+            self._found._add(node, tag, around.place, None)
         elif what & READ and not (what & TITLE and around.in_drawing):
-            text = self._text_of(node) if what & TITLE else ""
-            self._found.append((tag, _attributes(node), around.place, text, False, None, None, None))
+            self._found._add(node, tag, around.place, self._text_of(node) if what & TITLE else None)
         return 0
 
     cdef int _note(self, void *node, int what, Py_ssize_t anchor) except -1:
@@ -329,13 +403,14 @@ cdef class Walker:
         if what & HIDDEN:
             self._open[anchor].is_impure = True
             return 0
-        cdef list row = self._found[self._open[anchor].row]
-        if row[3] is None:
-            row[3] = []
+        cdef Py_ssize_t at = self._open[anchor].at
+        images = self._found._values[at]
+        if images is None:
+            images = self._found._values[at] = []
         if what & IMAGE:
             alt = self._collapsed(_attributes(node).get("alt") or "")
             if alt:
-                row[3].append(alt)
+                images.append(alt)
         return 0
 
     cdef int _enter(self, void *node, int what, Around before) except -1:
@@ -348,21 +423,21 @@ cdef class Walker:
                 raise MemoryError
             self._open = more
             self._room = room
-        self._open[self._depth] = Open(node, before, len(self._found) - 1 if what & ANCHOR else -1, False)
+        self._open[self._depth] = Open(node, before, self._found._count - 1 if what & ANCHOR else -1, False)
         self._depth += 1
         return 0
 
     cdef Around _leave(self) except *:
         self._depth -= 1
         cdef Open done = self._open[self._depth]
-        if done.row >= 0:
-            tag, attributes, place, images = self._found[done.row]
-            text, is_cut = self._shown(done.node, done.is_impure)
-            self._found[done.row] = (tag, attributes, place, text, is_cut, images, None, None)
+        if done.at >= 0:
+            text = self._shown(done.node, done.is_impure, &self._found._items[done.at].is_cut)
+            images = self._found._values[done.at]
+            self._found._values[done.at] = text if images is None else (text, images)
         return done.before
 
-    cdef tuple _shown(self, void *anchor, bint is_impure):
-        # Return the text of an <a>, and whether it is cut.
+    cdef str _shown(self, void *anchor, bint is_impure, bint *is_cut):
+        # Return the text of an <a>.
         cdef size_t length = 0
         cdef unsigned char *text
         if is_impure or self._bytes_left < 0:
@@ -370,16 +445,17 @@ cdef class Walker:
         else:
             text = text_of(anchor, &length)
             if text == NULL:
-                return "", False
+                return ""
             self._bytes_left -= length
             try:
                 anchor_text = _decode(text, _collapse(text, length))
             finally:
                 give_back(self._document, text)
         if 4 * len(anchor_text) <= self._limit:
-            return anchor_text, False
+            return anchor_text
         shown = self._cut(anchor_text, self._limit)
-        return shown, shown is not anchor_text
+        is_cut[0] = shown is not anchor_text
+        return shown
 
     cdef str _visible_text(self, void *anchor):
         # Return the text inside without hidden text; once a page has used up its bytes, the beginning of it.
@@ -419,3 +495,399 @@ cdef class Walker:
             return _decode(text, length)
         finally:
             give_back(self._document, text)
+
+
+cdef enum:
+    # Columns of a `LinkRow`.
+    COLUMNS = 15
+
+
+cdef struct Value:
+    # The value of an attribute; `text` is NULL where there is none.
+    const unsigned char *text
+    size_t length
+
+
+cdef struct Said:
+    # What the attributes of an element say.
+    Value href
+    Value rel
+    Value words
+    Value other_words
+    bint is_plain               # no other attribute of it holds URLs
+
+
+cdef class Plain:
+    # How elements with one tag link when they have one URL: which attributes count, what kind of link it is.
+    cdef object reader
+    cdef object kind
+    cdef bytes href
+    cdef bytes rel
+    cdef bytes words
+    cdef bytes other_words
+    cdef object source
+    cdef object other_source
+    cdef list others
+
+    def __init__(self, reader, kind, str href, str rel, words, others):
+        names = [name.encode() for name in words] + [b"", b""]
+        sources = [*words.values(), None, None]
+        self.reader, self.kind, self.href, self.rel = reader, kind, href.encode(), rel.encode()
+        self.words, self.other_words = names[:2]
+        self.source, self.other_source = sources[:2]
+        self.others = [name.encode() for name in others]
+
+    cdef int look(self, void *element, Said *said) except -1:
+        # Note what the attributes say.
+        cdef size_t length = 0
+        cdef const unsigned char *name
+        cdef Value value
+        cdef bytes other
+        cdef void *attribute = first_attribute(element)
+        memset(said, 0, sizeof(Said))
+        said.is_plain = True
+        while attribute != NULL:
+            name = name_of(attribute, &length)
+            value.length = 0
+            value.text = value_of(attribute, &value.length)
+            if _same(self.href, name, length):
+                said.href = value
+            elif _same(self.rel, name, length):
+                said.rel = value
+            elif _same(self.words, name, length):
+                said.words = value
+            elif _same(self.other_words, name, length):
+                said.other_words = value
+            else:
+                for other in self.others:
+                    if _same(other, name, length):
+                        said.is_plain = False
+            attribute = next_attribute(attribute)
+        return 0
+
+
+cdef inline bint _same(bytes known, const unsigned char *text, size_t length) noexcept:
+    return <size_t>PyBytes_GET_SIZE(known) == length and memcmp(PyBytes_AS_STRING(known), text, length) == 0
+
+
+cdef bint _is_collapsed(Value value) noexcept:
+    # Tell whether there is no white space but single spaces inside.
+    cdef size_t at
+    cdef unsigned char byte, before = 32
+    for at in range(value.length):
+        byte = value.text[at]
+        if byte == 9 or byte == 10 or byte == 12 or byte == 13 or (byte == 32 and before == 32):
+            return False
+        before = byte
+    return before != 32
+
+
+cdef str _ascii(str start, const unsigned char *text, size_t length):
+    # Return `start`, which is ASCII, followed by a text that is ASCII.
+    cdef Py_ssize_t before = PyUnicode_GET_LENGTH(start)
+    cdef str made = PyUnicode_New(before + length, 127)
+    memcpy(<void *>PyUnicode_DATA(made), PyUnicode_DATA(start), before)
+    memcpy(<unsigned char *>PyUnicode_DATA(made) + before, text, length)
+    return made
+
+
+cdef inline void _put(row, Py_ssize_t column, value) noexcept:
+    Py_INCREF(value)
+    PyTuple_SET_ITEM(row, column, value)
+
+
+cdef bint _is_like(row, kind, rel, str anchor, place) except -1:
+    # Tell whether a row differs from a link to its URL in nothing that counts.
+    if <object>PyTuple_GET_ITEM(row, 4) != rel or <object>PyTuple_GET_ITEM(row, 9) != place:
+        return False
+    return <object>PyTuple_GET_ITEM(row, 5) == anchor and <object>PyTuple_GET_ITEM(row, 3) == kind
+
+
+cdef str _checked(str text):
+    # Return a text that is ASCII, as normal forms of URLs are.
+    if not PyUnicode_IS_COMPACT_ASCII(text):
+        raise ValueError(f"{text!r} is no part of a normal form")
+    return text
+
+
+cdef bint _is_unchanged(const unsigned char *text, size_t length) noexcept:
+    cdef size_t at
+    for at in range(length):
+        if not _characters[text[at]] & UNCHANGED:
+            return False
+    return True
+
+
+cdef bint _is(str known, const unsigned char *text, Py_ssize_t length) noexcept:
+    return PyUnicode_GET_LENGTH(known) == length and memcmp(PyUnicode_DATA(known), text, length) == 0
+
+
+cdef class Linker:
+    """Reads the elements of a page in order: plain links here, all else through the functions in Python.
+
+    `plain` says by tag how elements link (the arguments of `Plain`), the rest is what `crawler.extract` uses itself.
+    """
+
+    cdef dict _plain
+    cdef object _rel_bits
+    cdef object _collapse
+    cdef object _cut
+    cdef set _plain_hosts
+    cdef object _is_plain
+    cdef object _row
+    cdef object _said
+    cdef object _unsaid
+    cdef object _shown
+    cdef Py_ssize_t _characters_max
+
+    # Of the page being read:
+    cdef object _rows
+    cdef list _links
+    cdef dict _first
+    cdef dict _variants
+    cdef dict _repeats
+    cdef Py_ssize_t _most
+    cdef Py_ssize_t _limit
+    cdef str _origin
+    cdef str _directory
+    cdef str _path
+    cdef str _page
+    cdef str _host
+    cdef str _other_host
+    cdef Py_ssize_t _same_document
+    cdef Py_ssize_t _dropped
+
+    # Of the link being read:
+    cdef str _url
+    cdef str _target_host
+    cdef str _fragment
+    cdef str _anchor
+    cdef object _source
+    cdef bint _is_cut
+    cdef bint _is_image
+
+    def __init__(
+        self, dict plain, rel_bits, collapse, cut, set plain_hosts not None, is_plain, row, sources, characters_max
+    ):
+        self._plain = {tag: Plain(*how) for tag, how in plain.items()}
+        self._rel_bits = rel_bits
+        self._collapse = collapse
+        self._cut = cut
+        self._plain_hosts = plain_hosts
+        self._is_plain = is_plain
+        self._row = row
+        self._said, self._unsaid, self._shown = sources["text"], sources["none"], sources["alt"]
+        self._characters_max = characters_max
+
+    def read(self, reading, Elements elements not None, dict readers not None):
+        """Read the elements of a page as `crawler.extract.elements.read_slowly` does."""
+        cdef Py_ssize_t at
+        cdef Plain plain
+        self._begin(reading)
+        for at in range(elements._count):
+            tag = elements._items[at].tag
+            reader = readers.get(tag)
+            if reader is None:
+                continue
+            plain = <Plain>self._plain.get(tag)
+            if plain is None or plain.reader is not reader or not self._link(elements, at, plain):
+                reader(reading, elements._element(at))
+        reading.page.same_document += self._same_document
+        reading.page.links_dropped += self._dropped
+
+    cdef int _begin(self, reading) except -1:
+        rows = self._rows = reading.rows
+        resolver = rows.resolver
+        self._links = reading.page.links
+        self._first = rows.first
+        self._variants = rows.variants
+        self._repeats = rows.repeats
+        self._most = rows.most
+        self._limit = reading.settings.anchor_bytes
+        self._page = resolver.page
+        self._origin, self._directory, self._path, self._host = (
+            _checked(text) for text in (resolver.origin, resolver.directory, resolver.path, resolver.host)
+        )
+        self._other_host = self._host
+        self._same_document = self._dropped = 0
+        return 0
+
+    cdef bint _link(self, Elements elements, Py_ssize_t at, Plain plain) except -1:
+        # Read an element; False where only Python can.
+        cdef Said said
+        cdef bint is_anchor = elements._items[at].tag == elements._anchor
+        plain.look(elements._items[at].node, &said)
+        if said.href.text == NULL or not said.is_plain:
+            return False
+        if not self._resolve(said.href):
+            return False
+        if self._url is None:
+            self._same_document += 1
+            return True
+        if len(self._links) >= self._most:
+            self._dropped += is_anchor
+            return is_anchor
+        self._is_cut = elements._items[at].is_cut
+        self._listen(elements._values[at] if is_anchor else "", plain, &said)
+        rel = self._rel_bits(_decode(said.rel.text, said.rel.length)) if said.rel.length > 0 else 0
+        self._add(plain.kind, rel, elements._items[at].place)
+        return True
+
+    cdef bint _resolve(self, Value href) except -1:
+        # Note where a plain href leads, no URL for the page itself; False for other hrefs.
+        cdef const unsigned char *mark = <const unsigned char *>memchr(href.text, b"#", href.length)
+        cdef size_t length = href.length if mark == NULL else mark - href.text
+        self._url = self._fragment = None
+        if length == 0:
+            return True
+        url = self._found(href.text, length)
+        if url is None:
+            return False
+        if mark != NULL:
+            length = href.length - length - 1
+            if length > <size_t>self._characters_max or not _is_unchanged(mark + 1, length):
+                return False
+            if url == self._page:
+                return True
+            if length > 0:
+                self._fragment = _ascii("", mark + 1, length)
+        self._url = url
+        return True
+
+    cdef str _found(self, const unsigned char *href, size_t length):
+        # Return the URL of an href without fragment, and note its host; None for hrefs that are not plain.
+        cdef Py_ssize_t sort = _sort(href, length, self._characters_max)
+        cdef Py_ssize_t start, size
+        self._target_host = self._host
+        if sort == PATH:
+            return _ascii(self._origin, href, length)
+        if sort == RELATIVE:
+            return _ascii(self._directory, href, length)
+        if sort == QUERY:
+            return _ascii(self._path, href, length)
+        if sort == OTHER:
+            return self._climbed(href, length)
+        start = 8 if href[4] == b"s" else 7
+        size = sort - start
+        if not _is(self._host, href + start, size):
+            if not _is(self._other_host, href + start, size):
+                host = _ascii("", href + start, size)
+                if host not in self._plain_hosts and not self._is_plain(host):
+                    return None
+                self._other_host = host
+            self._target_host = self._other_host
+        return _ascii("", href, length)
+
+    cdef str _climbed(self, const unsigned char *href, size_t length):
+        # Return the URL of `../name`.
+        cdef size_t at = 0, place
+        cdef const unsigned char *directory = <const unsigned char *>PyUnicode_DATA(self._directory)
+        cdef Py_ssize_t kept = PyUnicode_GET_LENGTH(self._directory)
+        cdef Py_ssize_t least = PyUnicode_GET_LENGTH(self._origin) + 1
+        while at + 3 <= length and memcmp(href + at, b"../", 3) == 0:
+            at += 3
+            kept = max(least, kept - 1)
+            while kept > least and directory[kept - 1] != b"/":
+                kept -= 1
+        if at == 0 or length - at > <size_t>self._characters_max:
+            return None
+        if at < length and not _characters[href[at]] & WORD:
+            return None
+        for place in range(at, length):
+            if not _characters[href[place]] & UNCHANGED:
+                return None
+            if href[place] == b"." and href[place - 1] == b"/" or href[place] == b"2" and href[place - 1] == b"%":
+                return None
+        return _ascii(self._directory[:kept], href + at, length - at)
+
+    cdef int _listen(self, value, Plain plain, Said *said) except -1:
+        # Note what a link says: its text, else its images, else its attributes.
+        self._is_image = type(value) is tuple
+        self._anchor = value[0] if self._is_image else value
+        self._source = self._said
+        if self._anchor:
+            return 0
+        if self._is_image and value[1]:
+            self._anchor, self._source = " ".join(value[1]), self._shown
+        elif self._says(said.words):
+            self._source = plain.source
+        elif self._says(said.other_words):
+            self._source = plain.other_source
+        else:
+            self._source = self._unsaid
+            return 0
+        shown = self._cut(self._anchor, self._limit)
+        self._is_cut = shown is not self._anchor
+        self._anchor = shown
+        return 0
+
+    cdef bint _says(self, Value value) except -1:
+        # Note the words of an attribute; False where it has none.
+        if value.length == 0:
+            return False
+        text = _decode(value.text, value.length)
+        self._anchor = text if _is_collapsed(value) else self._collapse(text)
+        return bool(self._anchor)
+
+    cdef int _add(self, kind, rel, place) except -1:
+        # Store the link, or count it as a repeat, as `Rows.add` does.
+        cdef object position = len(self._links)
+        cdef object first = <object>PyDict_SetDefault(self._first, self._url, position)
+        cdef object row
+        if first is not position and not _is_like(self._links[first], kind, rel, self._anchor, place):
+            key = (self._url, kind, rel, self._anchor, place)
+            first = <object>PyDict_SetDefault(self._variants, key, position)
+        if first is not position:
+            self._repeats[first] = self._repeats.get(first, 0) + 1
+            return 0
+        row = PyType_GenericAlloc(<PyTypeObject *>self._row, COLUMNS)
+        _put(row, 0, self._url)
+        _put(row, 1, self._target_host)
+        _put(row, 2, self._fragment)
+        _put(row, 3, kind)
+        _put(row, 4, rel)
+        _put(row, 5, self._anchor)
+        _put(row, 6, self._source)
+        _put(row, 7, bool(self._is_cut))
+        _put(row, 8, bool(self._is_image))
+        _put(row, 9, place)
+        _put(row, 10, position)
+        _put(row, 11, 0)
+        _put(row, 12, None)
+        _put(row, 13, None)
+        _put(row, 14, None)
+        self._links.append(row)
+        if len(self._links) >= self._most:
+            self._rows.full = True
+        return 0
+
+
+cdef enum:
+    # Columns of a `LinkRow` that are counted.
+    TARGET_HOST = 1
+    REL = 4
+
+
+def count_links(page, str page_host not None, domains_of, Py_ssize_t nofollow):
+    """Count the rows of a page by where they lead, and those with the bit `nofollow`."""
+    cdef object own = domains_of(page_host)[0]
+    cdef set outside = set()
+    cdef object host = None
+    cdef bint is_outside = False
+    cdef Py_ssize_t internal = 0, external = 0, marked = 0
+    cdef list links = page.links
+    for row in links:
+        target_host = <object>PyTuple_GET_ITEM(row, TARGET_HOST)
+        if target_host is not host:
+            host = target_host
+            domain = domains_of(host)[0]
+            is_outside = domain != own
+            if is_outside:
+                outside.add(domain)
+        external += is_outside
+        internal += not is_outside
+        marked += (<Py_ssize_t><object>PyTuple_GET_ITEM(row, REL)) & nofollow != 0
+    page.internal += internal
+    page.external += external
+    page.external_domains = len(outside)
+    page.nofollow = marked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -11,14 +12,19 @@ from hypothesis import strategies as st
 from bench.micro import PROFILES, make_page
 from bench.torture.html import BOMBS, body_of
 from crawler import guard, url
-from crawler.extract import ExtractSettings
-from crawler.extract.tree import parse
-from crawler.extract.walk import Element, walk, walk_slowly
+from crawler.extract import ExtractSettings, Page
+from crawler.extract.elements import Reading, read
+from crawler.extract.rows import Rows, count_slowly
+from crawler.extract.tree import TAGS, Node, parse
+from crawler.extract.walk import Element, tagged, walk, walk_slowly
+from crawler.url import Resolver
+from storage.records import Kind, LinkRow, Rel
 from tests.vectors import load
 
 native: Any = pytest.importorskip("crawler.native", reason="not compiled: make compile", exc_type=ImportError)
 
 SETTINGS = ExtractSettings(anchor_bytes=24)
+PAGE = "http://h.example:81/a/b/c?d"
 
 PIECES = (
     *(
@@ -57,8 +63,28 @@ def assert_same(body: bytes) -> list[Element]:
     root = parse(body, "utf-8").root
     assert root is not None
     for anchors in (True, False):
-        assert walk(root, SETTINGS, anchors) == walk_slowly(root, SETTINGS, anchors)
-    return walk(root, SETTINGS)
+        found, expected = walk(root, SETTINGS, anchors), walk_slowly(root, SETTINGS, anchors)
+        assert list(found) == expected
+        assert len(found) == len(expected)
+        assert tagged(found, TAGS["a"]) == tagged(expected, TAGS["a"])
+    assert_same_links(root)
+    return list(walk(root, SETTINGS))
+
+
+def assert_same_links(root: Node, settings: ExtractSettings = SETTINGS, page_url: str = PAGE) -> Page:
+    pages = []
+    for elements, is_native in ((walk(root, settings), True), (walk_slowly(root, settings), False)):
+        page = Page()
+        rows = Rows(page, Resolver(page_url), settings)
+        read(Reading(page, page_url, rows, settings), elements)
+        rows.finish()
+        count = native.count_links if is_native else count_slowly
+        count(page, url.host_of(page_url), url.domains_of, int(Rel.NOFOLLOW))
+        pages.append(page)
+    assert pages[0] == pages[1]
+    assert [type(row) for row in pages[0].links] == [LinkRow] * len(pages[1].links)
+    assert [list(map(type, row)) for row in pages[0].links] == [list(map(type, row)) for row in pages[1].links]
+    return pages[0]
 
 
 @given(
@@ -122,6 +148,71 @@ HREF = st.lists(
 @given(HREF)
 def test_the_sort_is_the_same_of_any_href(href: str) -> None:
     assert native.sort_of(href, url.URL_BYTES_MAX) == url.sort_of(href, url.URL_BYTES_MAX)
+
+
+ATTRIBUTES = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "rel=nofollow",
+                "rel='me NoFollow'",
+                "rel",
+                "title=t",
+                "title=' '",
+                "title='a  b'",
+                "aria-label=l",
+                "alt=w",
+            ),
+            *("alt='ä\xa0 b c'", "srcset='i 1x, j 2x'", "poster=p", "hreflang=de", "role=main", "xlink:href=x"),
+            "title='longer than it may be, by far'",
+        ]
+    ),
+    max_size=3,
+).map(" ".join)
+
+STARTS = ("a href", "img src", "script src", "iframe src", "video src", "q cite", "area href", "svg><a href")
+HREFS = (
+    *("", "#", "#a", "/x", "/x#y", "../x", "../../../../x/../y", "../", "../#f", "../?q", "x?y", "//j.example/"),
+    *("http://h.example:81/a/b/c?d#e", "http://h.example/x", "http://i.example/x", "https://127.0.0.1/"),
+)
+TEXTS = ("", "t", "u  v", "<img alt=i>", "<img alt=i src=/x>t", "a text that is longer than it may be")
+LINK = st.tuples(st.sampled_from(STARTS), HREF | st.sampled_from(HREFS), ATTRIBUTES, st.sampled_from(TEXTS))
+
+
+@given(st.lists(LINK, max_size=12), st.sampled_from([0, 1, 3, 20_000]), st.sampled_from([frozenset(), {Kind.A}]))
+def test_the_links_are_the_same_of_any_elements(
+    links: list[tuple[str, str, str, str]], most: int, kinds: frozenset[Kind]
+) -> None:
+    body = "".join(
+        f'<{start}="{href.replace(chr(34), "&quot;")}" {attributes}>{text}</a></svg></script></iframe>'
+        for start, href, attributes, text in links
+    )
+    root = parse(body.encode(), "utf-8").root
+    assert root is not None
+    settings = ExtractSettings(anchor_bytes=24, max_links=most, kinds=frozenset(kinds))
+    assert_same_links(root, settings)
+
+
+@pytest.mark.parametrize("tail", ["", "#f", "?q", "#" + "f" * url.URL_BYTES_MAX])
+def test_the_links_are_the_same_around_the_longest(tail: str) -> None:
+    for start in ("/", "../", "a", "http://i.example/", "#"):
+        for size in range(url.URL_BYTES_MAX - 3, url.URL_BYTES_MAX + 3):
+            root = parse(f"<a href='{start}{'c' * size}{tail}'>t</a>".encode(), "utf-8").root
+            assert root is not None
+            assert_same_links(root)
+
+
+def test_elements_outlive_the_parser() -> None:
+    elements = walk(parse(b"<a href=x title=y>t</a>", "utf-8").root, SETTINGS)  # type: ignore[arg-type]
+    gc.collect()
+    assert list(elements) == [(TAGS["a"], {"href": "x", "title": "y"}, 0, "t", False, None, None, None)]
+
+
+def test_a_base_that_is_no_normal_form_is_refused() -> None:
+    root = parse(b"<a href=x>t</a>", "utf-8").root
+    assert root is not None
+    with pytest.raises(ValueError, match="is no part of a normal form"):
+        assert_same_links(root, page_url="http://\u00e4.example/")
 
 
 @pytest.mark.parametrize("start", ["/", "a", "?", "http://h/", "https://h.example/a", "a?", f"a{'b' * 8192}?"])

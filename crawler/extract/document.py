@@ -12,12 +12,12 @@ from functools import lru_cache
 from typing import Final
 
 from crawler.extract import head
-from crawler.extract.elements import Reading, readers_of
+from crawler.extract.elements import Reading, read, readers_of
 from crawler.extract.page import ExtractSettings, Page
 from crawler.extract.rel import rel_bits
 from crawler.extract.rows import Rows, count_links
 from crawler.extract.tree import TAGS, parse
-from crawler.extract.walk import walk
+from crawler.extract.walk import tagged, walk
 from crawler.extract.words import hreflang_of, words_of
 from crawler.headers import link_header as parse_link_header
 from crawler.url import Resolver, host_of
@@ -41,17 +41,12 @@ def extract(
     parser = parse(body, encoding)
     root = parser.root
     assert root is not None  # a document without any markup still has <html>
-    readers = readers_of(settings.kinds and settings.kinds | settings.followed)
-    elements = walk(root, settings, anchors=_A in readers)
+    elements = walk(root, settings, anchors=_A in readers_of(settings.kinds and settings.kinds | settings.followed))
     head.read_language(page, root.attributes)
-    head.read_base(page, [element[1] for element in elements if element[0] == _BASE], page_url)
+    head.read_base(page, [element[1] for element in tagged(elements, _BASE)], page_url)
     base_url = page.base or page_url
     rows = Rows(page, Resolver(base_url, page_url, query_codec(encoding)), settings)
-    reading = Reading(page, base_url, rows, settings)
-    for element in elements:
-        read = readers.get(element[0])
-        if read is not None:
-            read(reading, element)
+    read(Reading(page, base_url, rows, settings), elements)
     rows.finish()
     count_links(page, host_of(page_url))
     return page

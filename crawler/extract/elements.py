@@ -6,22 +6,24 @@ by `crawler.extract.rows`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from crawler import headers
+from crawler.doubles import NATIVE
 from crawler.extract import head
+from crawler.extract.anchor import collapse, cut
 from crawler.extract.page import ExtractSettings, Page, Refresh
 from crawler.extract.rel import kind_of_link, rel_bits
 from crawler.extract.rows import Rows
 from crawler.extract.srcset import candidates
 from crawler.extract.tree import TAGS, Attributes
 from crawler.extract.walk import Element
-from crawler.extract.words import NO_WORDS, hreflang_of, words_of, words_of_anchor, words_of_area
-from crawler.url import normalise
-from storage.records import Kind
+from crawler.extract.words import NO_WORDS, hreflang_of, sources_of, words_of, words_of_anchor, words_of_area
+from crawler.url import URL_BYTES_MAX, is_plain, normalise, plain_hosts
+from storage.records import AnchorSource, Kind, LinkRow
 
 # Kinds as plain numbers: `int(kind)` of an enum's member takes 0.1 us.
 _A: Final = int(Kind.A)
@@ -42,6 +44,9 @@ class Reading:
     base_url: str
     rows: Rows
     settings: ExtractSettings
+
+
+Reader = Callable[[Reading, Element], None]
 
 
 def read_a(reading: Reading, element: Element) -> None:
@@ -174,9 +179,14 @@ def _read_urls(reading: Reading, element: Element, attributes: Attributes, urls:
             rows.add(target, edge, words)
 
 
-def _reader_of(urls: _Urls) -> Callable[[Reading, Element], None]:
+def _others(urls: _Urls) -> frozenset[str]:
+    """Return the attributes with URLs but for the first."""
+    return frozenset(urls.urls[1:]) | ({"srcset"} if urls.srcset else frozenset())
+
+
+def _reader_of(urls: _Urls) -> Reader:
     kind, first, words = urls.kind, urls.urls[0], urls.words
-    others = frozenset(urls.urls[1:]) | ({"srcset"} if urls.srcset else frozenset())
+    others = _others(urls)
 
     def read(reading: Reading, element: Element) -> None:
         attributes = element[1]
@@ -209,7 +219,7 @@ _URLS: Final = {
     "del": _CITE,
 }
 
-READERS: Final[dict[int, Callable[[Reading, Element], None]]] = {
+READERS: Final[dict[int, Reader]] = {
     TAGS["a"]: read_a,
     TAGS["area"]: read_area,
     TAGS["link"]: read_link,
@@ -222,8 +232,41 @@ READERS: Final[dict[int, Callable[[Reading, Element], None]]] = {
 
 
 @lru_cache(maxsize=16)
-def readers_of(kinds: frozenset[Kind]) -> dict[int, Callable[[Reading, Element], None]]:
+def readers_of(kinds: frozenset[Kind]) -> dict[int, Reader]:
     """Return the readers that links of these kinds need (none given: all); the others check the kind themselves."""
     if not kinds or Kind.A in kinds:
         return READERS
     return {tag: read for tag, read in READERS.items() if read is not read_a}
+
+
+def _linker() -> Any:  # noqa: ANN401
+    """Return the native reader of plain links (`crawler/native.pyi`), None without one."""
+    if NATIVE is None:
+        return None
+    plain: dict[int, tuple[Reader, int, str, str, dict[str, int], frozenset[str]]] = {
+        TAGS[name]: (READERS[TAGS[name]], urls.kind, urls.urls[0], "", sources_of(urls.words), _others(urls))
+        for name, urls in _URLS.items()
+    }
+    plain[TAGS["a"]] = (read_a, _A, "href", "rel", sources_of(("title", "aria-label")), frozenset())
+    sources = {source.name.lower(): int(source) for source in AnchorSource}
+    return NATIVE.Linker(plain, rel_bits, collapse, cut, plain_hosts, is_plain, LinkRow, sources, URL_BYTES_MAX)
+
+
+_LINKER: Final = _linker()
+
+
+def read(reading: Reading, elements: Collection[Element]) -> None:
+    """Read what `walk` found, in its order."""
+    wanted = reading.settings.kinds and reading.settings.kinds | reading.settings.followed
+    if _LINKER is None or wanted or isinstance(elements, list):
+        read_slowly(reading, elements, readers_of(wanted))
+    else:
+        _LINKER.read(reading, elements, READERS)
+
+
+def read_slowly(reading: Reading, elements: Iterable[Element], readers: dict[int, Reader]) -> None:
+    """Read elements through functions in Python."""
+    for element in elements:
+        reader = readers.get(element[0])
+        if reader is not None:
+            reader(reading, element)

@@ -6,11 +6,13 @@ Rule: every href ends as a row, as a repeat of one, or in exactly one count of t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from crawler.doubles import NATIVE
 from crawler.extract.page import ExtractSettings, Page
-from crawler.url import Parts, Refusal, Resolver, domains_of
+from crawler.url import Domains, Parts, Refusal, Resolver, domains_of
 from storage.records import LinkRow, Rel
 
 if TYPE_CHECKING:
@@ -33,33 +35,36 @@ class Rows:
     """Collects the links of one page in document order."""
 
     __slots__ = (
-        "_first",
         "_kinds",
-        "_max",
         "_page",
-        "_repeats",
         "_rows",
         "_stored",
-        "_variants",
+        "first",
         "full",
         "known",
+        "most",
         "parts",
+        "repeats",
+        "resolver",
+        "variants",
     )
 
     def __init__(self, page: Page, resolver: Resolver, settings: ExtractSettings) -> None:
         self._page = page
         self._rows = page.links
+        self.resolver = resolver
         self.known = resolver.known
         self.parts = resolver.parts
         self._kinds = settings.kinds and settings.kinds | settings.followed
         self._stored = settings.kinds
-        self._max = settings.max_links
-        self.full = len(self._rows) >= self._max
-        self._first: dict[str, int] = {}
+        self.most = settings.max_links
+        self.full = len(self._rows) >= self.most
+        self.first: dict[str, int] = {}
         """Position of the first row of every URL."""
-        self._variants: dict[_Key, int] = {}
+        self.variants: dict[_Key, int] = {}
         """Positions of its further rows."""
-        self._repeats: dict[int, int] = {}
+        self.repeats: dict[int, int] = {}
+        """How often the link of a row, by its position, came again."""
 
     def target(self, href: str, kind: int) -> Parts | None:
         """Resolve an href; None when its kind is not wanted, or when it is no link, which is counted."""
@@ -91,10 +96,10 @@ class Rows:
         rows = self._rows
         position = len(rows)
         # Most URLs stand on a page once: 0.1 us for the URL alone, against 0.25 for a key of five values.
-        first = self._first.get(url)
+        first = self.first.get(url)
         if first is None:
             if not self.full:
-                self._first[url] = position
+                self.first[url] = position
         elif self._is_repeat(first, (url, kind, rel, anchor, place)):
             return
         if self.full:
@@ -102,17 +107,17 @@ class Rows:
             return
         row = (url, host, fragment, kind, rel, anchor, source, cut, image, place, position, 0, before, after, hreflang)
         rows.append(_new(LinkRow, row))
-        self.full = position + 1 >= self._max
+        self.full = position + 1 >= self.most
 
     def _is_repeat(self, first: int, key: _Key) -> bool:
         """Count a link like one of the rows of its URL; note it as a further variant if it is to be a row."""
         row = self._rows[first]
         if key != (row[0], row[3], row[4], row[5], row[9]):
             position = len(self._rows)
-            first = self._variants.get(key, position) if self.full else self._variants.setdefault(key, position)
+            first = self.variants.get(key, position) if self.full else self.variants.setdefault(key, position)
             if first == position:
                 return False
-        self._repeats[first] = self._repeats.get(first, 0) + 1
+        self.repeats[first] = self.repeats.get(first, 0) + 1
         return True
 
     def drop(self) -> None:
@@ -122,7 +127,7 @@ class Rows:
     def finish(self) -> None:
         """Write the repeats into their rows."""
         rows = self._rows
-        for position, repeats in self._repeats.items():
+        for position, repeats in self.repeats.items():
             rows[position] = rows[position]._replace(repeats=repeats)
         if self._stored:
             self._set_apart()
@@ -138,6 +143,11 @@ class Rows:
 
 def count_links(page: Page, page_host: str) -> None:
     """Count the rows by where they lead, seen from the page's registered domain, and those with nofollow."""
+    _count_links(page, page_host, domains_of, _NOFOLLOW)
+
+
+def count_slowly(page: Page, page_host: str, domains_of: Callable[[str], Domains], nofollow: int) -> None:
+    """Count the rows in Python."""
     own = domains_of(page_host)[0]
     external: set[str] = set()
     for host, rows in Counter(map(itemgetter(1), page.links)).items():
@@ -149,4 +159,7 @@ def count_links(page: Page, page_host: str) -> None:
             external.add(domain)
     page.external_domains = len(external)
     # In C, 2 us for 60 links against 5.
-    page.nofollow = sum(map(_NOFOLLOW.__and__, map(itemgetter(4), page.links))) // _NOFOLLOW
+    page.nofollow = sum(map(nofollow.__and__, map(itemgetter(4), page.links))) // nofollow
+
+
+_count_links: Final = getattr(NATIVE, "count_links", count_slowly)

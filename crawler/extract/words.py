@@ -53,6 +53,11 @@ def words_of(attributes: Mapping[str, str | None], names: tuple[str, ...], limit
     return NO_WORDS
 
 
+def sources_of(names: tuple[str, ...]) -> dict[str, int]:
+    """Return what is stored as the source of words from these attributes."""
+    return {name: _SOURCES[name] for name in names}
+
+
 def hreflang_of(attributes: Mapping[str, str | None]) -> str | None:
     """Return the language that a link to another version of the page declares."""
     return (attributes.get("hreflang") or "").strip()[:HREFLANG_CHARACTERS] or None
