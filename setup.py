@@ -42,8 +42,8 @@ COMPILED: Final = [
 ]
 """What every page passes through, and what those modules share. No async shell: awaiting gains nothing."""
 
-NATIVE: Final = ["crawler/native.pyx"]
-"""Doubles of functions in Python that pass over every byte or every node of a page."""
+NATIVE: Final = {"crawler.native": "crawler/native.pyx", "storage.native": "storage/native.pyx"}
+"""Doubles of functions in Python that pass over every byte or node of a page, or every row of a batch."""
 
 
 def _extensions() -> list[Any]:
@@ -55,7 +55,7 @@ def _extensions() -> list[Any]:
     # The name of the group keeps the library that the modules share inside the package.
     level = os.environ.get("LINKMILL_COMPILE_LEVEL", "2")
     quiet = ["-Wno-unused-function"]  # Cython writes some that are not called
-    modules = [Extension("crawler.native", NATIVE, extra_compile_args=quiet)]
+    modules = [Extension(name, [source], extra_compile_args=quiet) for name, source in NATIVE.items()]
     native = cythonize(modules, build_dir="build/native", quiet=True)
     return [*mypycify(COMPILED, opt_level=level, debug_level="0", group_name="crawler.compiled"), *native]
 

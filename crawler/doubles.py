@@ -1,25 +1,17 @@
-"""Where native doubles of Python functions come from: `crawler.native`, if it was compiled (`make compile`).
+"""The native doubles of functions in Python: `crawler.native`, if it was compiled (`make compile`).
 
-Rule: the only place that asks whether it is there. A double has the name of its function and gives the same answers.
+Rule: a double has the name of its function and gives the same answers.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
 from typing import Final, TypeVar
+
+from storage.doubles import compiled
 
 F = TypeVar("F")
 
-
-def _compiled() -> ModuleType | None:
-    try:
-        return import_module("crawler.native")
-    except ImportError:  # not compiled, or lexbor does not offer what it needs
-        return None
-
-
-NATIVE: Final = _compiled()
+NATIVE: Final = compiled("crawler.native")
 
 
 def double_of(function: F) -> F:

@@ -705,9 +705,10 @@ cdef class Linker:
         self._most = rows.most
         self._limit = reading.settings.anchor_bytes
         self._page = resolver.page
-        self._origin, self._directory, self._path, self._host = (
-            _checked(text) for text in (resolver.origin, resolver.directory, resolver.path, resolver.host)
-        )
+        self._origin = _checked(resolver.origin)
+        self._directory = _checked(resolver.directory)
+        self._path = _checked(resolver.path)
+        self._host = _checked(resolver.host)
         self._other_host = self._host
         self._same_document = self._dropped = 0
         return 0
