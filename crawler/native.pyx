@@ -142,10 +142,10 @@ cdef Py_ssize_t _sort(const unsigned char *text, Py_ssize_t length, Py_ssize_t c
     return OTHER if length > end else RELATIVE if sort < 0 else sort
 
 
-def find_marks(bytes body not None, bytes pairs not None):
-    """Return the number of `<` in a page, and the places of those that `pairs` picks by the two bytes after them.
+def find_marks(bytes body not None, bytes pairs not None, tuple names not None):
+    """Return the number of `<` in a page, and the places of those that open elements with these names and attributes.
 
-    `pairs` has a byte for each two bytes, the first one the lower half of the index; not 0 picks.
+    `pairs` has a byte for each two bytes, the first one the lower half of the index: 1 where these can follow it.
     """
     cdef const unsigned char *start = <const unsigned char *>PyBytes_AS_STRING(body)
     cdef const unsigned char *picks = <const unsigned char *>PyBytes_AS_STRING(pairs)
@@ -160,10 +160,33 @@ def find_marks(bytes body not None, bytes pairs not None):
         if at == NULL:
             break
         count += 1
-        if end - at > 2 and picks[at[1] | at[2] << 8]:
+        if end - at > 2 and picks[at[1] | at[2] << 8] and _opens(at + 1, end, names):
             places.append(at - start)
         at += 1
     return count, places
+
+
+cdef bint _opens(const unsigned char *text, const unsigned char *end, tuple names) except -1:
+    # Tell whether one of these names stands here, and what separates it from an attribute.
+    cdef size_t length = 0, at
+    cdef unsigned char after
+    cdef bytes name
+    cdef bint is_same
+    while text + length < end and <unsigned char>((text[length] | 32) - 97) < 26:  # a letter
+        length += 1
+    if text + length >= end:
+        return False
+    after = text[length]
+    if after != 32 and after != b"/" and after != 9 and after != 10 and after != 12 and after != 13:
+        return False
+    for name in names:
+        if <size_t>PyBytes_GET_SIZE(name) == length:
+            is_same = True
+            for at in range(length):
+                is_same = is_same and text[at] | 32 == <unsigned char>PyBytes_AS_STRING(name)[at]
+            if is_same:
+                return True
+    return False
 
 
 cdef enum:
