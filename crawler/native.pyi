@@ -9,6 +9,7 @@ class Walker:
         self,
         read: Collection[int],
         parts: Mapping[int, int],
+        place_of_role: Callable[[str], int | None],
         nowhere: int,
         tags: Mapping[str, int],
         hidden: Collection[int],
@@ -17,7 +18,7 @@ class Walker:
         cut: Callable[[str, int], str],
         text_bytes_max: int,
     ) -> None: ...
-    def walk(self, root: object, roles: list[tuple[int, int]], limit_bytes: int, anchors: bool) -> Elements: ...
+    def walk(self, root: object, limit_bytes: int, anchors: bool) -> Elements: ...
 
 class Elements:
     def __len__(self) -> int: ...

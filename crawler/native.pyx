@@ -37,6 +37,7 @@ cdef extern from "dlfcn.h" nogil:
 
 ctypedef void *(*Step)(void *) noexcept nogil
 ctypedef uintptr_t (*TagOf)(void *) noexcept nogil
+ctypedef int (*TypeOf)(void *) noexcept nogil
 ctypedef const unsigned char *(*Piece)(void *, size_t *) noexcept nogil
 ctypedef unsigned char *(*TextOf)(void *, size_t *) noexcept nogil
 ctypedef void *(*GiveBack)(void *, unsigned char *) noexcept nogil
@@ -55,6 +56,7 @@ cdef Step first_child = <Step>_function("lxb_dom_node_first_child_noi")
 cdef Step next_of = <Step>_function("lxb_dom_node_next_noi")
 cdef Step parent_of = <Step>_function("lxb_dom_node_parent_noi")
 cdef TagOf tag_of = <TagOf>_function("lxb_dom_node_tag_id_noi")
+cdef TypeOf type_of = <TypeOf>_function("lxb_dom_node_type_noi")
 cdef Step first_attribute = <Step>_function("lxb_dom_element_first_attribute_noi")
 cdef Step next_attribute = <Step>_function("lxb_dom_element_next_attribute_noi")
 cdef Piece name_of = <Piece>_function("lxb_dom_attr_qualified_name")
@@ -192,7 +194,11 @@ cdef bint _opens(const unsigned char *text, const unsigned char *end, tuple name
 cdef enum:
     # Numbers from here on belong to elements without a standard name.
     TAGS = 512
+    # The type of a node that is an element (DOM Standard section 4.4).
+    ELEMENT = 1
+    # What a role may say instead of a place: that its element has none, or nothing.
     NO_PLACE = -1
+    NO_ROLE = -2
 
 cdef enum:
     # What an element is.
@@ -326,6 +332,7 @@ cdef class Walker:
     cdef int _nowhere
     cdef object _cut
     cdef object _collapsed
+    cdef object _place_of_role
     cdef Py_ssize_t _bytes_max
 
     # Of the page being walked:
@@ -337,7 +344,9 @@ cdef class Walker:
     cdef Py_ssize_t _depth
     cdef Py_ssize_t _room
 
-    def __init__(self, read, parts, int nowhere, tags, hidden, inner, collapse, cut, Py_ssize_t text_bytes_max):
+    def __init__(
+        self, read, parts, place_of_role, int nowhere, tags, hidden, inner, collapse, cut, Py_ssize_t text_bytes_max
+    ):
         memset(self._what, 0, sizeof(self._what))
         for tags_of, kind in (
             (read, READ), (parts, PART), (inner, INNER), (hidden, HIDDEN), ([tags["a"]], ANCHOR),
@@ -354,22 +363,18 @@ cdef class Walker:
         self._nowhere = nowhere
         self._collapsed = collapse
         self._cut = cut
+        self._place_of_role = place_of_role
         self._bytes_max = text_bytes_max
 
     def __dealloc__(self):
         PyMem_Free(self._open)
 
-    def walk(self, root, list roles, Py_ssize_t limit_bytes, bint anchors):
-        """Return the elements under the node `root`.
-
-        `roles` are those of `place.roles`; texts are cut to `limit_bytes`; without `anchors` no <a> is read.
-        """
+    def walk(self, root, Py_ssize_t limit_bytes, bint anchors):
+        """Return the elements under the node `root`; texts are cut to `limit_bytes`, without `anchors` no <a> is read."""
         cdef void *start = <void *><uintptr_t>root.mem_id
         cdef void *node = start
         cdef void *following
-        cdef void *with_role = <void *><uintptr_t>roles[0][0] if roles else NULL
-        cdef Py_ssize_t role = 0
-        cdef int what, place, own
+        cdef int what, place, role
         cdef uintptr_t tag
         cdef Around around = Around(self._nowhere, -1, False)
         self._document = parent_of(start)
@@ -382,16 +387,14 @@ cdef class Walker:
         while True:
             tag = tag_of(node)
             what = self._what[tag] if tag < TAGS else 0
-            if what != 0 or node == with_role:
+            role = self._role_of(node) if type_of(node) == ELEMENT else NO_ROLE
+            if what != 0 or role != NO_ROLE:
                 if what & ANCHOR and not anchors:
                     what = 0
                 self._read(node, tag, what, around)
                 place = self._place[tag] if what & PART else around.place
-                if node == with_role:
-                    own = roles[role][1]
-                    place = around.place if own == NO_PLACE else own
-                    role += 1
-                    with_role = <void *><uintptr_t>roles[role][0] if role < len(roles) else NULL
+                if role != NO_ROLE:
+                    place = around.place if role == NO_PLACE else role
                 if place != around.place or what & (ANCHOR | DRAWING):
                     self._enter(node, what, around)
                     around.place = place
@@ -410,6 +413,21 @@ cdef class Walker:
                 if following == NULL:
                     node = parent_of(node)
             node = following
+
+    cdef int _role_of(self, void *element) except? -3:
+        # Return what the role of an element says of its place.
+        cdef size_t length = 0
+        cdef const unsigned char *name
+        cdef const unsigned char *value
+        cdef void *attribute = first_attribute(element)
+        while attribute != NULL:
+            name = name_of(attribute, &length)
+            if length == 4 and memcmp(name, b"role", 4) == 0:
+                value = value_of(attribute, &length)
+                place = self._place_of_role(_decode(value, length)) if value != NULL else None
+                return NO_ROLE if place is None else place
+            attribute = next_attribute(attribute)
+        return NO_ROLE
 
     cdef int _read(self, void *node, uintptr_t tag, int what, Around around) except -1:
         if what & INNER and around.anchor >= 0:

@@ -6,6 +6,8 @@ format: validity, offsets, values. Rows are tuples of one length; a value of ano
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.list cimport PyList_GET_ITEM
+from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport INT32_MAX, int32_t, uint8_t, uint16_t
 from libc.string cimport memcpy, memset
@@ -15,10 +17,10 @@ cdef extern from "Python.h":
 
 
 cdef inline object _value(list rows, Py_ssize_t row, Py_ssize_t column):
-    cdef object values = rows[row]
-    if not PyTuple_Check(values) or column >= PyTuple_GET_SIZE(values):
+    cdef PyObject *values = PyList_GET_ITEM(rows, row)
+    if not PyTuple_Check(<object>values) or column >= PyTuple_GET_SIZE(<object>values):
         raise TypeError(f"row {row} has no column {column}")
-    return <object>PyTuple_GET_ITEM(values, column)
+    return <object>PyTuple_GET_ITEM(<object>values, column)
 
 
 def texts(list rows not None, Py_ssize_t column):

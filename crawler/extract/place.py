@@ -36,18 +36,21 @@ _MEANINGLESS: Final = frozenset({"none", "presentation"})
 NO_PLACE: Final = -1
 
 
-def roles(root: Node) -> list[tuple[int, int]]:
-    """Return the elements whose `role` decides instead of their tag, in document order.
+def place_of_role(role: str) -> int | None:
+    """Return the place that an element has by its role, NO_PLACE for one that takes its place away; None for others.
 
-    Each with its `mem_id` and place, NO_PLACE where the role takes its place away. The first known token counts.
+    The first known token counts.
     """
-    found: list[tuple[int, int]] = []
-    for node in with_role(root):
-        for token in (node.attributes.get("role") or "").lower().split():
-            if token in _MEANINGLESS or token in _BY_ROLE:
-                found.append((node.mem_id, _BY_ROLE.get(token, NO_PLACE)))
-                break
-    return found
+    for token in role.lower().split():
+        if token in _MEANINGLESS or token in _BY_ROLE:
+            return _BY_ROLE.get(token, NO_PLACE)
+    return None
+
+
+def roles(root: Node) -> list[tuple[int, int]]:
+    """Return the elements whose `role` decides instead of their tag, each with its `mem_id` and `place_of_role`."""
+    found = ((node.mem_id, place_of_role(node.attributes.get("role") or "")) for node in with_role(root))
+    return [(key, place) for key, place in found if place is not None]
 
 
 class Ancestors:

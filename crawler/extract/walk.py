@@ -14,7 +14,7 @@ from crawler.doubles import NATIVE
 from crawler.extract.anchor import collapse, cut
 from crawler.extract.anchors import INNER, TEXT_CHARACTERS_MAX, AnchorReader
 from crawler.extract.page import ExtractSettings
-from crawler.extract.place import PARTS, Ancestors, roles
+from crawler.extract.place import PARTS, Ancestors, place_of_role
 from crawler.extract.tree import HIDDEN, TAGS, TEXT, Attributes, Node, is_inside
 from storage.records import Place
 
@@ -47,7 +47,9 @@ def _walker() -> Any:  # noqa: ANN401
     if NATIVE is None:
         return None
     tags = {"a": _A, "img": TAGS["img"], "svg": _SVG, "title": _TITLE, "-text": TEXT}
-    return NATIVE.Walker(READ, PARTS, int(Place.OTHER), tags, HIDDEN, INNER, collapse, cut, TEXT_CHARACTERS_MAX)
+    return NATIVE.Walker(
+        READ, PARTS, place_of_role, int(Place.OTHER), tags, HIDDEN, INNER, collapse, cut, TEXT_CHARACTERS_MAX
+    )
 
 
 _WALKER: Final = _walker()
@@ -57,7 +59,7 @@ def walk(root: Node, settings: ExtractSettings, anchors: bool = True) -> Collect
     """Return the elements under `root` that are read, without <a> if `anchors` are not wanted."""
     if _WALKER is None or settings.context:
         return walk_slowly(root, settings, anchors)
-    elements: Collection[Element] = _WALKER.walk(root, roles(root), settings.anchor_bytes, anchors)
+    elements: Collection[Element] = _WALKER.walk(root, settings.anchor_bytes, anchors)
     return elements
 
 
