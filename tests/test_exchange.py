@@ -169,12 +169,31 @@ async def test_no_offer_is_judged_twice_while_its_judgement_is_uncommitted(sides
     us.meet(*(f"http://{THEIRS}/{number}" for number in range(TAKEN_MAX + 5)))
     await us.commit()
     await them.exchange.look()
-    await them.exchange.look()
     assert them.counters["offers.taken"] == TAKEN_MAX
-    await them.commit()
     await them.exchange.look()
     assert them.counters["offers.taken"] == TAKEN_MAX + 5
+    us.meet(*(f"http://{THEIRS}/!{number}" for number in range(7)))
+    await us.commit()
+    await them.exchange.look()
+    assert them.counters["offers.taken"] == TAKEN_MAX + 5, "these come before those being judged"
+    await them.commit()
+    await them.exchange.look()
+    assert them.counters["offers.taken"] == TAKEN_MAX + 12
     assert "left.seen" not in them.counters
+
+
+async def test_offers_judged_and_not_committed_are_bounded(sides: list[Side], monkeypatch: pytest.MonkeyPatch) -> None:
+    us, them = sides
+    monkeypatch.setattr(exchange, "JUDGED_MAX", 3)
+    us.meet(*(f"http://{THEIRS}/{number}" for number in range(5)))
+    await us.commit()
+    taken = []
+    for _ in range(3):
+        await them.exchange.look()
+        await them.exchange.look()
+        taken.append(them.counters["offers.taken"])
+        await them.commit()
+    assert taken == [3, 5, 5]
 
 
 async def test_worker_is_idle_when_nothing_is_queued_uncommitted_or_on_offer(sides: list[Side]) -> None:
