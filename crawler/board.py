@@ -66,9 +66,14 @@ class Board:
         self._cells[self._own + 2] = hungry
 
     @property
-    def someone_hungry(self) -> bool:
-        """Whether another worker has nothing to do."""
-        return any(self._cells[2::CELLS])
+    def hungry_others(self) -> int:
+        """How many of the other workers have nothing to do."""
+        return sum(self._cells[2::CELLS]) - self._cells[self._own + 2]
+
+    @property
+    def all_hungry(self) -> bool:
+        """Whether no worker has anything to do."""
+        return sum(self._cells[2::CELLS]) == self._workers
 
     def bury(self, number: int, now: float, delay_per_ip_s: float) -> int:
         """Take a dead worker's requests as ended now; return the page that it was reading, 0 for none.

@@ -52,7 +52,7 @@ class Recorder:
         self._room.set()
         self._committing_links = 0
         self._committing = False
-        self._judging = False
+        self._judging = 0
         self.share = Share(Lease())
         """Brings its offers to other workers along with every batch."""
         self._stopping = False
@@ -92,11 +92,11 @@ class Recorder:
     def judged(self, offer: OfferRow) -> None:
         """Take an offer of another worker out of the store: it is queued with this batch, or was left."""
         self._batch.taken.append((offer.shard, offer.url))
-        self._judging = True
+        self._judging += 1
 
     @property
-    def judging(self) -> bool:
-        """Whether offers were judged that are still in the store."""
+    def judging(self) -> int:
+        """How many offers were judged that are still in the store."""
         return self._judging
 
     @property
@@ -140,7 +140,7 @@ class Recorder:
         await self._store.commit(batch, time.time())
         self._committing = False
         self._committing_links = 0
-        self._judging = bool(self._batch.taken)
+        self._judging = len(self._batch.taken)
         self._mind_room()
         self.on_commit()
 

@@ -27,6 +27,9 @@ class Shards(NamedTuple):
 
 ALL: Final = Shards(0, SHARDS - 1)
 
+BEFORE_ALL: Final = (0, "")
+"""A shard and URL that come before those of every offer."""
+
 
 def portions(workers: int) -> list[Shards]:
     """Divide all shards among so many workers."""

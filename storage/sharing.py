@@ -17,7 +17,7 @@ from typing import Final, Self
 from storage import statements
 from storage.directory import DataDirectory
 from storage.errors import LeaseHeld, LeaseLost
-from storage.leases import Lease, Shards, portions
+from storage.leases import BEFORE_ALL, Lease, Shards, portions
 from storage.records import Batch, ErrandRow, OfferRow, RobotsRow
 from storage.rowsum import with_sum
 from storage.segments import SegmentWriter
@@ -125,9 +125,13 @@ class SharedStore(CrawlStore):
         async with self._transaction():
             await self._owning("release_lease", lease.shards.first, lease.owner, lease.epoch)
 
-    async def offers(self, limit: int) -> list[OfferRow]:
-        """Return up to `limit` offers to the lease's shards; those being judged come again until they are committed."""
-        rows = await self._read("offers", *self.lease.shards, limit, source=SQL)
+    async def offers(self, limit: int, after: tuple[int, str] = BEFORE_ALL) -> list[OfferRow]:
+        """Return up to `limit` offers to the lease's shards that come after a (shard, url), in order of both.
+
+        Those being judged come again until they are committed.
+        """
+        first, last = self.lease.shards
+        rows = await self._read("offers", *max(after, (first, "")), last, limit, source=SQL)
         return [OfferRow._make(row) for row in self._as_written(rows)]
 
     async def errands(self, limit: int) -> list[ErrandRow]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from storage.leases import Lease, Shards
+from storage.leases import BEFORE_ALL, Lease, Shards
 from storage.records import Batch, ErrandRow, HostRow, OfferRow, QueueRow, RobotsRow
 from storage.seenchunks import Fingerprints
 
@@ -31,8 +31,8 @@ class WorkerStore(Protocol):
     async def commit(self, batch: Batch, now: float) -> None:
         """Make a batch visible and durable as a whole, and renew the lease. Raises LeaseLost, and nothing is stored."""
 
-    async def offers(self, limit: int) -> list[OfferRow]:
-        """Return up to `limit` offers that no committed batch of this worker has taken."""
+    async def offers(self, limit: int, after: tuple[int, str] = BEFORE_ALL) -> list[OfferRow]:
+        """Return up to `limit` offers that no committed batch of this worker has taken, those after a (shard, url)."""
 
     async def errands(self, limit: int) -> list[ErrandRow]:
         """Return up to `limit` errands that no committed batch of this worker has ended."""

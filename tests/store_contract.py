@@ -159,10 +159,13 @@ async def test_batches_of_two_workers_are_both_stored(sharing: Sharing) -> None:
 async def test_offer_reaches_the_owner_of_its_shard_once(sharing: Sharing) -> None:
     one, two = await sharing.worker(LOW, "one"), await sharing.worker(HIGH, "two")
     row = offer("http://there.example/a")
-    await one.commit(Batch(offers=[row, offer("http://there.example/b")]), NOW)
+    await one.commit(Batch(offers=[offer("http://there.example/b"), row]), NOW)
     await one.commit(Batch(offers=[row._replace(depth=9)]), NOW)
-    assert sorted(await two.offers(10)) == [row, offer("http://there.example/b")]
-    assert len(await two.offers(1)) == 1
+    other = offer("http://there.example/b")
+    assert await two.offers(10) == [row, other]
+    assert await two.offers(1) == [row]
+    assert await two.offers(1, row[:2]) == [other]
+    assert await two.offers(1, other[:2]) == []
     assert await one.offers(10) == []
     assert await sharing.counters() == {"offers.repeated": 1}
 

@@ -31,15 +31,24 @@ def test_what_a_dead_worker_had_counts_on_and_the_next_begins_at_nothing(boards:
     one.hungry(hungry=True)
     assert supervisor.read_by(0) == 7
     assert supervisor.bury(0, 1.0, 0.0) == 7
-    assert (supervisor.read_by(0), two.someone_hungry) == (0, False)
+    assert (supervisor.read_by(0), two.hungry_others) == (0, 0)
     assert two.tell(1, 1) == (4, 11)
     assert one.tell(1, 1) == (5, 12)
 
 
 def test_hungry_worker_is_known_to_the_others(boards: list[Board]) -> None:
     _, one, two = boards
-    found = [one.someone_hungry]
+    found = [one.hungry_others]
     for hungry in (True, False):
         two.hungry(hungry=hungry)
-        found.append(one.someone_hungry)
-    assert found == [False, True, False]
+        found.append(one.hungry_others)
+    assert found == [0, 1, 0]
+
+
+def test_all_are_hungry_once_each_is(boards: list[Board]) -> None:
+    _, one, two = boards
+    found = []
+    for worker, hungry in ((one, True), (two, True), (one, False)):
+        worker.hungry(hungry=hungry)
+        found.append((one.all_hungry, one.hungry_others))
+    assert found == [(False, 0), (True, 1), (False, 1)]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sqlite3
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from bench.torture.doomed import HOLDING, Doom, Plan
+from bench.torture.doomed import HOLDING, READING, Doom, Plan
 from bench.torture.victim import DOOMED, PLAN
 from bench.vweb.expected import Expected
 from bench.vweb.log import by_address, by_host, most_open, read_log, shortest_gaps
@@ -44,7 +43,7 @@ DELAY_PER_IP_S: Final = 0.005
 TOLERANCE_S: Final = 0.001
 IN_FLIGHT: Final = 16
 COMMIT_LINKS: Final = 400
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 90.0
 
 
 class Sea:
@@ -159,8 +158,9 @@ async def test_worker_that_dies_or_hangs_is_replaced_and_nothing_is_lost(
     assert set(asked) == set(sea.reach.fetched)
     repeated = [url for url, times in asked.items() if times > 1]
     links = sorted((len(sea.reach.fetched[url].rows) for url in repeated), reverse=True)
-    assert sum(links[IN_FLIGHT:]) <= 2 * COMMIT_LINKS
-    assert read_status(sea.data).counters["workers.died"] == 2
+    died = read_status(sea.data).counters["workers.died"]
+    assert died >= 2  # a worker that a busy machine leaves no time for three seconds is replaced, too
+    assert sum(links[died * IN_FLIGHT // 2 :]) <= died * COMMIT_LINKS
 
 
 async def test_workers_end_with_their_supervisor_and_another_number_of_them_goes_on(tmp_path: Path) -> None:
@@ -233,42 +233,27 @@ async def test_time_limit_stops_all_workers(sea: Sea) -> None:
     assert report.reason == "time limit"
 
 
-async def test_page_that_ends_its_worker_twice_is_set_aside(tmp_path: Path) -> None:
+async def test_page_that_ends_its_worker_twice_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WORKER", DOOMED)
+    monkeypatch.setenv(PLAN, str(tmp_path / "plan"))
     deadly = "http://a.test/deadly"
     answers = {
         "http://a.test/": page("/deadly", "/next", "http://b.test/"),
-        deadly: page(*(f"/{number}" for number in range(20_000))),
+        deadly: page("/next"),
         "http://a.test/next": page(),
         "http://b.test/": page(),
     }
+    Plan(tmp_path / "plan").write([Doom(READING.format(fingerprint(deadly)), 1)] * 3)  # once in each of its lives
     async with serving(answers) as (web, served):
-        settings = settings_at(
-            served.at, tmp_path, fetch={"concurrency": 2}, scope={"follow": "any", "exclude": ["re:[0-9]$"]}
-        )
-        crew = Crew(settings, ["http://a.test/"], 2)
-        running = asyncio.create_task(crew.run())
-        hunting = asyncio.create_task(kill_readers_of(deadly, crew))
-        report = await asyncio.wait_for(running, PATIENCE_S)
-        hunting.cancel()
-    stored = Stored(tmp_path)
+        settings = settings_at(served.at, tmp_path / "data", fetch={"concurrency": 2})
+        report = await asyncio.wait_for(Crew(settings, ["http://a.test/"], 2).run(), PATIENCE_S)
+    stored = Stored(tmp_path / "data")
     assert report.reason == "exhausted"
     assert report.snapshot is not None
     assert (report.snapshot.counters["workers.died"], web.times(deadly)) == (2, 2)
     assert sorted(stored.pages) == sorted(answers)
     assert (stored.only(deadly).status, report.snapshot.counters["denied.unsafe_html"]) == (None, 1)
-    assert read_status(tmp_path).totals.conserved
-
-
-async def kill_readers_of(url: str, crew: Crew) -> None:
-    """Kill every worker that is seen to read a page: what a parser that crashes would do."""
-    mark = fingerprint(url)
-    while True:
-        await asyncio.sleep(0.0005)
-        for post in crew._posts:
-            if crew.board is not None and crew.board.read_by(post.number) == mark and post.process is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(post.process.pid, signal.SIGKILL)
-                await post.process.wait()
+    assert read_status(tmp_path / "data").totals.conserved
 
 
 @pytest.mark.parametrize(

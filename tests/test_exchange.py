@@ -8,15 +8,17 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count, islice, pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Final
 
 import pytest
 
+from crawler import exchange
 from crawler.addresses import Endpoint
 from crawler.board import Board
-from crawler.exchange import LEASE_S, RENEW_S, TAKEN_MAX, Exchange, take_all
+from crawler.exchange import HURRY_S, LEASE_S, RENEW_S, TAKEN_MAX, Exchange, take_all
 from crawler.jobs import Discovery, Resolve, RobotsFetch
 from crawler.outcome import Failed, Fetched, Outcome, Redirected
 from crawler.parts import Parts
@@ -74,6 +76,13 @@ class Side:
 
     def is_idle(self) -> bool:
         return self.exchange.idle
+
+    async def hurries(self) -> bool:
+        """Look, and tell whether a commit is asked for."""
+        due = self.parts.recorder._due
+        due.clear()
+        await self.exchange.look()
+        return due.is_set()
 
     async def ask_robots(self, outcome: Outcome) -> RobotsFetch:
         """Fetch the robots.txt that is due next, with this outcome."""
@@ -160,12 +169,31 @@ async def test_no_offer_is_judged_twice_while_its_judgement_is_uncommitted(sides
     us.meet(*(f"http://{THEIRS}/{number}" for number in range(TAKEN_MAX + 5)))
     await us.commit()
     await them.exchange.look()
-    await them.exchange.look()
     assert them.counters["offers.taken"] == TAKEN_MAX
-    await them.commit()
     await them.exchange.look()
     assert them.counters["offers.taken"] == TAKEN_MAX + 5
+    us.meet(*(f"http://{THEIRS}/!{number}" for number in range(7)))
+    await us.commit()
+    await them.exchange.look()
+    assert them.counters["offers.taken"] == TAKEN_MAX + 5, "these come before those being judged"
+    await them.commit()
+    await them.exchange.look()
+    assert them.counters["offers.taken"] == TAKEN_MAX + 12
     assert "left.seen" not in them.counters
+
+
+async def test_offers_judged_and_not_committed_are_bounded(sides: list[Side], monkeypatch: pytest.MonkeyPatch) -> None:
+    us, them = sides
+    monkeypatch.setattr(exchange, "JUDGED_MAX", 3)
+    us.meet(*(f"http://{THEIRS}/{number}" for number in range(5)))
+    await us.commit()
+    taken = []
+    for _ in range(3):
+        await them.exchange.look()
+        await them.exchange.look()
+        taken.append(them.counters["offers.taken"])
+        await them.commit()
+    assert taken == [3, 5, 5]
 
 
 async def test_worker_is_idle_when_nothing_is_queued_uncommitted_or_on_offer(sides: list[Side]) -> None:
@@ -200,6 +228,47 @@ async def test_hungry_worker_makes_the_other_commit_its_offers_at_once(sides: li
             await asyncio.sleep(0.01)
     us.parts.recorder.stop()
     await recording
+
+
+async def test_commits_for_a_hungry_worker_come_ever_more_seldom_until_it_has_work(
+    sides: list[Side], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    us, them = sides
+    now, board = time.monotonic(), them.parts.share.board
+    assert board is not None
+    monkeypatch.setattr(exchange, "time", SimpleNamespace(time=time.time, monotonic=lambda: now))
+    us.meet(f"http://{OURS}/y", f"http://{THEIRS}/x")
+    await them.exchange.look()
+    hurried = []
+    for _ in range(170):
+        if await us.hurries():
+            hurried.append(now)
+        now += 0.1
+    assert [late - early for early, late in pairwise(hurried)] == pytest.approx([1.0, 2.0, 4.0, 4.0, 4.0], abs=0.11)
+    await us.commit()
+    await them.turn()
+    assert not await us.hurries()
+    us.meet(f"http://{THEIRS}/z")
+    board.hungry(hungry=True)
+    now += HURRY_S
+    assert await us.hurries()
+
+
+async def test_worker_with_nothing_to_do_commits_for_itself_only_once_nobody_has(sides: list[Side]) -> None:
+    us, them = sides
+    us.meet(f"http://{THEIRS}/x")
+    assert not await us.hurries(), "the other is at work, and will wait for its links no longer than for others"
+    await them.exchange.look()
+    assert await us.hurries()
+
+
+async def test_worker_with_nothing_to_do_commits_what_it_judged_to_judge_more(sides: list[Side]) -> None:
+    us, them = sides
+    us.meet(f"http://{OURS}/y", f"http://{THEIRS}/x")
+    await us.commit()
+    them.parts.admission._seen.add(fingerprint(f"http://{THEIRS}/x"))
+    assert await them.hurries()
+    assert dict(them.counters) == {"offers.taken": 1, "left.seen": 1}
 
 
 async def test_lease_is_renewed_when_no_commit_did_so(sides: list[Side]) -> None:

@@ -218,7 +218,7 @@ async def test_empty_answer_on_a_new_connection_is_not_asked_twice() -> None:
 @pytest.mark.parametrize("later", [False, True], ids=["with the answer", "after it"])
 @pytest.mark.parametrize("unasked", [response(body=b"evil"), b"garbage"], ids=["answer", "garbage"])
 async def test_bytes_that_nobody_asked_for_reach_no_other_request(unasked: bytes, later: bool) -> None:
-    polluted = asyncio.Event()
+    polluted, dropped = asyncio.Event(), asyncio.Semaphore(0)
 
     async def script(exchange: Exchange) -> None:
         await exchange.ask()
@@ -227,6 +227,7 @@ async def test_bytes_that_nobody_asked_for_reach_no_other_request(unasked: bytes
             await polluted.wait()
             await exchange.send(unasked)
         await exchange.gone()
+        dropped.release()
 
     async with serving(script) as (fetcher, served):
         for _ in range(3):
@@ -234,7 +235,7 @@ async def test_bytes_that_nobody_asked_for_reach_no_other_request(unasked: bytes
             assert isinstance(outcome, Fetched)
             assert outcome.body == b"good"
             polluted.set()
-            await asyncio.sleep(0.02)
+            await asyncio.wait_for(dropped.acquire(), 10.0)
     assert served.connections == 3
 
 

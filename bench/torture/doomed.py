@@ -20,9 +20,12 @@ from bench.torture.seams import Moment, hooked
 from bench.torture.victim import PLAN
 from crawler import worker_process
 from crawler.addresstable import Lock
+from crawler.board import Board
 from crawler.dispatch import Order, order_in
 
 HOLDING: Final = "holding the table's lock"
+READING: Final = "reading {}"
+"""A page, by its fingerprint."""
 MOMENT: Final = "some moment"
 """Points that are no storage calls; of a moment `hit` are the milliseconds since the worker's start."""
 
@@ -119,16 +122,21 @@ class Doomed:
 def main() -> None:
     """Be a worker."""
     file = Path(os.environ[PLAN])
-    doomed, enter = Doomed(Plan(file)), Lock.__enter__
+    doomed, enter, read = Doomed(Plan(file)), Lock.__enter__, Board.reading
 
     def enter_and_come(lock: Lock) -> None:
         enter(lock)
         doomed.come_to(HOLDING)
 
+    def read_and_come(board: Board, mark: int) -> None:
+        read(board, mark)
+        doomed.come_to(READING.format(mark))
+
     doomed.wait_for_moments()
     with (
         hooked(doomed.hook, file.parent),
         patch.object(Lock, "__enter__", enter_and_come),
+        patch.object(Board, "reading", read_and_come),
         patch.object(worker_process, "order_in", doomed.told),
     ):
         worker_process.main()

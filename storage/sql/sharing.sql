@@ -33,7 +33,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 DELETE FROM offers WHERE shard = ? AND url = ?;
 
 -- name: offers
-SELECT shard, url, host, depth, via, hops, discovered_from, row_sum FROM offers WHERE shard BETWEEN ? AND ? LIMIT ?;
+SELECT shard, url, host, depth, via, hops, discovered_from, row_sum
+FROM offers WHERE (shard, url) > (?, ?) AND shard <= ? ORDER BY shard, url LIMIT ?;
 
 -- name: pending
 SELECT (SELECT count(*) FROM offers) + (SELECT count(*) FROM errands);
