@@ -185,7 +185,11 @@ def _one_allocator() -> Iterator[None]:
 
 @contextmanager
 def _scratch(directory: Path, limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the scratch database; refusals of memory and disk become the operator's errors."""
+    """Open the scratch database; refusals of memory and disk become the operator's errors.
+
+    Its tables lie in memory, and on disk beyond that: a file of its own would be packed table by table, a tenth of the
+    CPU of a build and half of that of histories (bench/index.py).
+    """
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{limits.memory_bytes // 1024}KiB",
         "threads": limits.threads,
@@ -197,8 +201,7 @@ def _scratch(directory: Path, limits: Limits) -> Iterator[duckdb.DuckDBPyConnect
     }
     place = directory.parent
     try:
-        with interruptible(), duckdb.connect(str(directory / "scratch.duckdb"), config=config) as connection:
-            connection.execute(text_of("storage.index.sql", "connect"))
+        with interruptible(), duckdb.connect(":memory:", config=config) as connection:
             yield connection
     except (duckdb.OutOfMemoryException, MemoryError) as error:
         raise OutOfMemory(place, first_line(error)) from error

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from storage.index import rollups, sums
+from storage.index.facts import Facts
 from storage.index.layout import (
     LINK_TABLES,
     LINKS,
@@ -33,7 +34,6 @@ from storage.index.layout import (
 )
 from storage.index.merging import Merging
 from storage.index.numbers import Ints
-from storage.index.rollups import Facts
 from storage.index.slices import MOST_SLICES, Slices, cut
 from storage.index.turning import EXTERNAL, RAW, SAME_HOST, Turned, World, back, numbered, raw_links, turned
 from storage.statements import text_of
@@ -164,11 +164,12 @@ class LinkWriter:
             self._merging.add(facts, coded(found.links.column("anchor")))
         self._write_part("targets", number, self._target_rows(found, facts))
         self._targets += len(found.targets)
-        self._write_part(sums.TABLE, number, sums.linkers(facts, found.first_target, self._world.sources))
-        for name, rows in self._roll_ups(found, facts).items():
+        linkers = sums.Linkers.of(facts, found.first_target, self._world.sources)
+        self._write_part(sums.TABLE, number, linkers.table(self._world.sources))
+        for name, rows in self._roll_ups(found, facts, linkers).items():
             self._write_part(name, number, rows)
 
-    def _roll_ups(self, found: Turned, facts: Facts) -> dict[str, pa.Table]:
+    def _roll_ups(self, found: Turned, facts: Facts, linkers: sums.Linkers) -> dict[str, pa.Table]:
         world, anchor = self._world, coded(found.links.column("anchor"))
         to_hosts = facts.only(facts.counts & (facts.scope != SAME_HOST))
         to_domains = to_hosts.only(to_hosts.scope == EXTERNAL)
@@ -177,9 +178,9 @@ class LinkWriter:
             for level, outside in (("domain", to_domains), ("host", to_hosts))
         ]
         return {
-            "hosts": rollups.hosts(facts, found.first_target, world),
-            "domains": rollups.domains(facts, world),
-            "domain_pairs": rollups.domain_pairs(to_domains, world),
+            "hosts": rollups.hosts(linkers, world),
+            "domains": rollups.domains(linkers, world),
+            "domain_pairs": rollups.domain_pairs(linkers, world),
             "anchors": pa.concat_tables(said),
         }
 
@@ -194,7 +195,7 @@ class LinkWriter:
                 "target": found.targets,
                 "target_host": texts(hosts.names, host),
                 "target_domain": texts(hosts.domains, hosts.domain[host]),
-                **rollups.targets(facts, len(found.targets), self._world),
+                **rollups.targets(facts, self._world),
             }
         )
 
