@@ -41,6 +41,10 @@ from storage.statements import text_of
 SORTED_AT_THE_END: Final = ("domains", "domain_pairs", "anchors")
 """Roll-ups whose order is not that of the slices."""
 
+WAITING: Final = 2
+"""Raw links wait in memory for so many parts of a slice: the texts of a slice are put together for many segments at
+once."""
+
 
 class LinkWriter:
     """Writes one generation's links. Used once."""
@@ -85,11 +89,11 @@ class LinkWriter:
             self._write_slice(turned(tables, self._world, 0), 0)
             return
         self._tell("laying links aside")
-        aside = self._lay_aside(files, slices)
+        aside = self._lay_aside(files, slices, slice_links // WAITING)
         page = self._world.sources.page
         # The readings of one page stay together: they are shown in the order of the document.
         source_slices = cut(self._per_source, slice_links, np.append(page[1:] != page[:-1], True))
-        self._laid_aside = Aside(self._scratch / "outlinks", int(source_slices.max(initial=0)) + 1)
+        self._laid_aside = Aside(self._scratch / "outlinks", int(source_slices.max(initial=0)) + 1, 1)
         self._source_slices = source_slices
         if slices.cut_domains.any():
             self._merging = Merging(self._scratch, slices, self._world)
@@ -116,7 +120,9 @@ class LinkWriter:
         for at, field in enumerate(again.schema):
             if RAW.field(field.name).type == TEXT if field.name in RAW.names else field.name == "target_host":
                 again = again.set_column(at, field.name, again.column(at).dictionary_encode())
-        yield numbered(again, self._world, once=False)
+        # Sorted here, not by the statement: that would sort rows of texts, twice the time of all the rest.
+        order = np.lexsort((again.column("ordinal").to_numpy(), again.column("fetch").to_numpy()))
+        yield numbered(rows_of(again, order), self._world, once=False)
 
     def _slices(self, slice_links: int) -> Slices:
         """Return the slices of targets."""
@@ -136,9 +142,9 @@ class LinkWriter:
             self._connection.unregister("large_hosts")
         return Slices.of(links, self._world.hosts, {number: urls[1:] for number, urls in starts.items()}, slice_links)
 
-    def _lay_aside(self, files: Sequence[Path], slices: Slices) -> Aside:
+    def _lay_aside(self, files: Sequence[Path], slices: Slices, most_links: int) -> Aside:
         """Lay all raw links aside by the slice of their host; count the links of each source."""
-        aside = Aside(self._scratch / "backlinks", slices.count)
+        aside = Aside(self._scratch / "backlinks", slices.count, most_links)
         for table in self._raw(files):
             self._count(table)
             aside.put(table, slices.of_links(table))
@@ -241,17 +247,28 @@ def write_rows(out: Path, table: str, rows: duckdb.DuckDBPyRelation) -> int:
 
 
 class Aside:
-    """Links that wait on disk, in a file for each slice."""
+    """Links that wait on disk, in a file for each slice; up to `most_links` wait in memory to be written together."""
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, folder: Path, count: int, most_links: int) -> None:
         folder.mkdir()
         self.count = count
         self._files = [folder / f"{number:05}.arrow" for number in range(self.count)]
+        self._most_links = most_links
+        self._waiting: list[tuple[pa.Table, Ints]] = []
 
     def put(self, table: pa.Table, by: Ints) -> None:
-        """Add links to their slices; numpy sorts 16 bits by radix."""
-        slices = by.astype(np.uint16)
-        table = table.unify_dictionaries().combine_chunks()
+        """Add links to their slices."""
+        self._waiting.append((table, by.astype(np.uint16)))
+        if sum(len(slices) for _, slices in self._waiting) >= self._most_links:
+            self._write()
+
+    def _write(self) -> None:
+        """Write what waits; numpy sorts 16 bits by radix."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        table, slices = joined([table for table, _ in waiting]), np.concatenate([by for _, by in waiting])
+        waiting.clear()
         order = np.argsort(slices, kind="stable")
         ends = np.cumsum(np.bincount(slices, minlength=self.count))
         for number, (start, end) in enumerate(zip((0, *ends), ends, strict=False)):
@@ -265,6 +282,7 @@ class Aside:
 
     def take(self, number: int) -> list[pa.Table]:
         """Return a slice, and remove its file."""
+        self._write()
         path, tables = self._files[number], []
         if path.exists():
             with path.open("rb") as file:
