@@ -77,7 +77,7 @@ class Turned:
 
 def raw_links(files: Sequence[Path], world: World) -> Iterator[pa.Table]:
     """Yield the links of pages that were visited once, file by file, as rows of RAW."""
-    for file in files:
+    for file in files if world.sources.once.any() else ():
         table = pq.ParquetFile(file, read_dictionary=TEXTS).read(use_threads=False)
         yield numbered(table, world, once=True)
 
