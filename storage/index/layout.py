@@ -249,10 +249,12 @@ def packed(columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
     return made
 
 
-def unpacked(traits: npt.NDArray[np.int64], name: str) -> npt.NDArray[np.int64]:
-    """Return one trait."""
+def unpacked(traits: npt.NDArray[np.int64], name: str) -> npt.NDArray[np.uint16]:
+    """Return one trait, of 16 bits at most; in so many the lower ones take a third of the time."""
     first, bits = TRAITS[name]
-    return (traits >> first) & ((1 << bits) - 1)
+    shift = 0 if first + bits <= 16 else first
+    low = (traits >> shift if shift else traits).astype(np.uint16)
+    return (low >> np.uint16(first - shift)) & np.uint16((1 << bits) - 1)
 
 
 def texts(values: Column, codes: npt.NDArray[Any]) -> Texts:
