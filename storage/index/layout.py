@@ -269,15 +269,15 @@ def joined(tables: Sequence[pa.Table]) -> pa.Table:
 
 def write_sources(out: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
     """Write the sources in the order of their numbers, so many rows a batch that a row's place is known."""
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
     ends = [schema.serialize().size]
     left: list[pa.RecordBatch] = []
     with pa.OSFile(str(out / SOURCES), "wb") as file, pa.ipc.new_stream(file, schema, options=options) as writer:
         for batch in batches:
             table = pa.Table.from_batches([*left, batch]).combine_chunks()
             whole = table.num_rows - table.num_rows % SOURCE_ROWS
-            for start in range(0, whole, SOURCE_ROWS):
-                writer.write_table(table.slice(start, SOURCE_ROWS))
+            for rows in table.slice(0, whole).to_batches(SOURCE_ROWS):
+                writer.write_batch(rows)
                 ends.append(file.tell())
             left = table.slice(whole).to_batches()
         for batch in left:
