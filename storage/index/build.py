@@ -189,8 +189,8 @@ def _one_allocator() -> Iterator[None]:
 def _scratch(directory: Path, limits: Limits) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the scratch database; refusals of memory and disk become the operator's errors.
 
-    Its tables lie in memory, and on disk beyond that: a file of its own would be packed table by table, a tenth of the
-    CPU of a build and half of that of histories (bench/index.py).
+    Its tables lie in memory, and on disk beyond that: a file of its own would be packed table by table, 4 % of the CPU
+    of a build and 15 % of one with pages that were fetched again (bench/index.py).
     """
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{limits.memory_bytes // 1024}KiB",
