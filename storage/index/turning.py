@@ -47,6 +47,9 @@ RAW: Final = pa.schema({"source": pa.int32(), "host": pa.int32(), "target": TEXT
 
 NOFOLLOW: Final = int(NOFOLLOW_RELS) << TRAITS["rel"][0]
 
+READ_TOGETHER: Final = 32_768
+"""Links that are numbered at once, at least: a table of them costs 1 ms, however small (bench/index.py)."""
+
 SAME_HOST, SAME_DOMAIN, EXTERNAL = range(3)
 
 NEVER: Final = int(np.iinfo(np.int64).min)
@@ -78,10 +81,15 @@ class Turned:
 
 
 def raw_links(files: Sequence[Path], world: World) -> Iterator[pa.Table]:
-    """Yield the links of pages that were visited once, file by file, as rows of RAW."""
+    """Yield the links of pages that were visited once, those of small files together, as rows of RAW."""
+    waiting: list[pa.Table] = []
     for file in files if world.sources.once.any() else ():
-        table = pq.ParquetFile(file, read_dictionary=TEXTS).read(use_threads=False)
-        yield numbered(table, world, once=True)
+        waiting.append(pq.ParquetFile(file, read_dictionary=TEXTS).read(use_threads=False))
+        if sum(table.num_rows for table in waiting) >= READ_TOGETHER:
+            yield numbered(pa.concat_tables(waiting), world, once=True)
+            waiting.clear()
+    if waiting:
+        yield numbered(pa.concat_tables(waiting), world, once=True)
 
 
 def numbered(table: pa.Table, world: World, once: bool) -> pa.Table:

@@ -255,16 +255,18 @@ class Aside:
         self._files = [folder / f"{number:05}.arrow" for number in range(self.count)]
         self._most_links = most_links
         self._waiting: list[tuple[pa.Table, Ints]] = []
+        self._waiting_links = 0
 
     def put(self, table: pa.Table, by: Ints) -> None:
         """Add links to their slices."""
         self._waiting.append((table, by.astype(np.uint16)))
-        if sum(len(slices) for _, slices in self._waiting) >= self._most_links:
+        self._waiting_links += len(by)
+        if self._waiting_links >= self._most_links:
             self._write()
 
     def _write(self) -> None:
         """Write what waits; numpy sorts 16 bits by radix."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._waiting_links = self._waiting, [], 0
         if not waiting:
             return
         table, slices = joined([table for table, _ in waiting]), np.concatenate([by for _, by in waiting])
