@@ -231,7 +231,7 @@ class Index:
         with _told(self.directory):
             linkers = Linkers(self._readings, self._source_domains, FIRST_OUTSIDE[target.mode])
             for links in found:
-                linkers.add(Sums.of(links.facts))
+                linkers.add(Sums.of_links(links.facts))
             figures = self._described(target, _named(linkers.figures(), target))
             domains = linkers.ranked(0, TOP).drop_columns(POSITION)
             said = self._said(Backlinks(found)).ranked(0, TOP).drop_columns(POSITION)

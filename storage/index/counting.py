@@ -13,23 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.index.facts import ROLE_OF, Facts, moments, states_of
 from storage.index.layout import Column, Rows, Texts, coded, column, unpacked
 from storage.index.numbers import Bools, Ints, Readings
-from storage.index.rollups import (
-    APART,
-    LOST,
-    ORDER,
-    ROLE_OF,
-    STATES,
-    UNKNOWN,
-    Counts,
-    Facts,
-    distinct,
-    moments,
-    states_of,
-    used_numbers,
-)
-from storage.index.sums import Sums, Whole
+from storage.index.ordering import Counts, distinct
+from storage.index.rollups import ADDED, ORDER, used_numbers
+from storage.index.sums import EVER, NEVER, Sums, Whole
 from storage.index.turning import EXTERNAL, seen
 
 HISTORY: Final = ("state", "first_seen", "last_seen_live", "observations")
@@ -45,11 +34,6 @@ HELD: Final = 8
 
 PENDING: Final = 65_536
 """Texts that are counted one by one before they are put to the others."""
-
-ADDED: Final = (*APART.values(), STATES[LOST], STATES[UNKNOWN])
-"""Figures of links from outside that are told apart from backlinks."""
-
-NEVER, EVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
 class Links(NamedTuple):

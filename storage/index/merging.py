@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.index.facts import Facts
 from storage.index.layout import Column, Texts, column, compact, texts
 from storage.index.numbers import Bools, Ints
-from storage.index.rollups import Facts
 from storage.index.slices import Slices
 from storage.index.turning import EXTERNAL, SAME_HOST, World
 

@@ -70,9 +70,9 @@ def gather(
     pages, links = scratch / "old-pages.parquet", scratch / "old-links.parquet"
     view(connection, "old_pages", before.pages, PAGES)
     view(connection, "old_links", before.links, LINKS)
-    _select(connection, "old_pages_again").write_parquet(str(pages))
+    _select(connection, "old_pages_again").write_parquet(str(pages), compression="uncompressed")
     view(connection, "again_pages", [pages], PAGES)
-    _select(connection, "old_links_again").write_parquet(str(links))
+    _select(connection, "old_links_again").write_parquet(str(links), compression="uncompressed")
     return [pages], [links]
 
 

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.index.facts import STATES, states_of
 from storage.index.layout import LINKS, TEXT, TRAITS, Rows, column, parts, unpacked
 from storage.index.numbers import Bools
-from storage.index.rollups import STATES, states_of
 
 SCOPES: Final = ("same host", "same domain", "external")
 """Names of the trait, by number."""

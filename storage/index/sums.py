@@ -16,9 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.index.layout import MOMENT, column, parts
+from storage.index.facts import APART, LOST, ROLE_NAMES, STATES, UNKNOWN, Codes, Facts
+from storage.index.layout import MOMENT, Rows, column, parts
 from storage.index.numbers import Bools, Ints, Moments, Readings
-from storage.index.rollups import APART, LOST, ROLE_NAMES, STATES, UNKNOWN, Codes, Facts
+from storage.index.ordering import keyed, sort, starts_of
 from storage.index.scan import groups_of
 
 TABLE: Final = "linkers"
@@ -28,6 +29,8 @@ COUNTS: Final = ("backlinks", "nofollow", *APART.values(), STATES[LOST], STATES[
 
 SEEN: Final = ("first_seen", "last_seen")
 """Null for a page that was visited once: then, and also where nothing is live."""
+
+NEVER, EVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 Whole = npt.NDArray[Any]
 """Whole numbers, or truths that count as one."""
@@ -46,7 +49,7 @@ class Sums:
     last_seen: Moments
 
     @classmethod
-    def of(cls, facts: Facts) -> Sums:
+    def of_links(cls, facts: Facts) -> Sums:
         """Return what each link adds."""
         live, counts = facts.state == 0, {"backlinks": facts.counts, "links": np.ones(len(facts.source), np.bool_)}
         counts["nofollow"] = counts["backlinks"] & facts.nofollow
@@ -62,41 +65,84 @@ class Sums:
         counts: dict[str, Whole] = {"backlinks": np.ones(len(facts.source), np.bool_), "nofollow": facts.nofollow}
         return cls(facts.source, facts.scope, counts, facts.first_seen, facts.last_seen)
 
+    @property
+    def backlinks(self) -> Bools:
+        """Whether a row has backlinks."""
+        counted: Bools = self.counts["backlinks"].astype(np.bool_, copy=False)
+        return counted
 
-def linkers(facts: Facts, first_target: int, readings: Readings) -> pa.Table:
-    """Return the sums of each target host's sources; `facts` are sorted by target.
+    def of(self, name: str) -> Whole:
+        """Return a column of COUNTS."""
+        return self.counts[name] if name in self.counts else np.zeros(len(self.source), np.bool_)
 
-    `target` is the first one of the host among these links.
-    """
-    bits = max(len(readings.page).bit_length(), 1)
-    key = (facts.host.astype(np.int64) << bits) | facts.source
-    order = np.argsort(key)
-    key = key[order]
-    starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1]))) if len(key) else np.empty(0, np.int64)
-    source = facts.source[order[starts]]
-    firsts = np.searchsorted(facts.host, facts.host[order[starts]])
-    columns = {
-        "target": column(facts.target[firsts] + np.int32(first_target)),
-        "source": column(source),
-        # All links of a page to one host have the same.
-        "scope": column(facts.scope[order[starts]]),
-    }
-    each = Sums.of(facts)
-    for name in COUNTS:
-        if each.counts[name].any():
-            columns[name] = column(np.add.reduceat(each.counts[name][order], starts, dtype=np.int32))
-    if len(source) and facts.last_seen is not facts.first_seen:
-        columns |= _moments(each, order, starts, readings.fetched_at[source])
-    return pa.table(columns)
+    def only(self, rows: Rows) -> Sums:
+        """Return some rows by their numbers."""
+        first = self.first_seen[rows]
+        last = first if self.last_seen is self.first_seen else self.last_seen[rows]
+        counts = {name: of[rows] for name, of in self.counts.items()}
+        return Sums(self.source[rows], self.scope[rows], counts, first, last)
+
+    def added(self, order: Rows, starts: Rows, readings: Readings) -> Sums:
+        """Add up groups of rows, which begin at `starts` of `order`; all rows of a group have one source and scope.
+
+        Moments are those of the rows with backlinks; the others' matter to nobody.
+        """
+        rows = order[starts]
+        source, counts = self.source[rows], {}
+        for name in COUNTS:
+            if name in ("backlinks", "links") or self.counts[name].any():
+                counts[name] = np.add.reduceat(self.counts[name][order], starts, dtype=np.int32)
+        if self.last_seen is self.first_seen:
+            first = last = readings.fetched_at[source]
+        else:
+            counted = self.counts["backlinks"]
+            first = np.minimum.reduceat(np.where(counted, self.first_seen, EVER)[order], starts)
+            last = np.maximum.reduceat(np.where(counted, self.last_seen, NEVER)[order], starts)
+        return Sums(source, self.scope[rows], counts, first, last)
 
 
-def _moments(each: Sums, order: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], once: Moments) -> dict[str, Any]:
-    counted = each.counts["backlinks"][order]
-    bounds = np.iinfo(np.int64)
-    first = np.minimum.reduceat(np.where(counted, each.first_seen[order], bounds.max), starts)
-    last = np.maximum.reduceat(np.where(counted, each.last_seen[order], bounds.min), starts)
-    usual = (first == once) & (last == once) | ~np.logical_or.reduceat(counted, starts)
-    return {name: pa.array(found, mask=usual).cast(MOMENT) for name, found in zip(SEEN, (first, last), strict=True)}
+@dataclass(frozen=True)
+class Linkers:
+    """A row for all links of a source to a host, in the order of target hosts and of sources."""
+
+    host: Ints
+    sums: Sums
+    starts: Rows
+    """The first row of each host."""
+    first_target: Ints
+    """Of each host."""
+    last_target: Ints
+
+    @classmethod
+    def of(cls, facts: Facts, first_target: int, readings: Readings) -> Linkers:
+        """Add up links, which are sorted by target; targets are numbered from `first_target`."""
+        begins = starts_of(facts.host)
+        ends = np.append(begins[1:], len(facts.host))[: len(begins)] - 1
+        first, last = (facts.target[rows] + np.int32(first_target) for rows in (begins, ends))
+        order, pair = sort(keyed(facts.host, facts.source))
+        starts = starts_of(pair)
+        host = facts.host[order[starts]]
+        sums = Sums.of_links(facts).added(order, starts, readings)
+        return cls(host, sums, starts_of(host), first, last)
+
+    @property
+    def hosts(self) -> Ints:
+        """The number of each host."""
+        return self.host[self.starts]
+
+    def table(self, readings: Readings) -> pa.Table:
+        """Return the rows of `linkers`; `target` is the first one of the host among these links."""
+        sums = self.sums
+        lengths = np.diff(np.append(self.starts, len(self.host)))
+        columns: dict[str, Whole] = {"target": np.repeat(self.first_target, lengths), "source": sums.source}
+        columns |= {"scope": sums.scope, **sums.counts}
+        made = {name: column(of) for name, of in columns.items()}
+        if sums.last_seen is not sums.first_seen:
+            once = readings.fetched_at[sums.source]
+            usual = (sums.first_seen == once) & (sums.last_seen == once) | ~sums.backlinks
+            seen = zip(SEEN, (sums.first_seen, sums.last_seen), strict=True)
+            made |= {name: pa.array(found, mask=usual).cast(MOMENT) for name, found in seen}
+        return pa.table(made)
 
 
 class SumTable:

@@ -22,6 +22,7 @@ from storage.index.layout import (
     EVIDENCE,
     HISTORY,
     TEXT,
+    TRAITS,
     Column,
     Rows,
     coded,
@@ -30,7 +31,6 @@ from storage.index.layout import (
     matches,
     packed,
     rows_of,
-    unpacked,
     used,
 )
 from storage.index.numbers import Bools, Hosts, Ints, Moments, Readings, Sources
@@ -44,6 +44,11 @@ TEXTS: Final = [*TARGET, *(name for name, kind in EVIDENCE.items() if kind == TE
 """Columns whose texts are read as dictionaries."""
 
 RAW: Final = pa.schema({"source": pa.int32(), "host": pa.int32(), "target": TEXT, **EVIDENCE, **HISTORY})
+
+NOFOLLOW: Final = int(NOFOLLOW_RELS) << TRAITS["rel"][0]
+
+READ_TOGETHER: Final = 32_768
+"""Links that are numbered at once, at least: a table of them costs 1 ms, however small (bench/index.py)."""
 
 SAME_HOST, SAME_DOMAIN, EXTERNAL = range(3)
 
@@ -76,10 +81,15 @@ class Turned:
 
 
 def raw_links(files: Sequence[Path], world: World) -> Iterator[pa.Table]:
-    """Yield the links of pages that were visited once, file by file, as rows of RAW."""
-    for file in files:
-        table = pq.ParquetFile(file, read_dictionary=TEXTS).read(use_threads=False)
-        yield numbered(table, world, once=True)
+    """Yield the links of pages that were visited once, those of small files together, as rows of RAW."""
+    waiting: list[pa.Table] = []
+    for file in files if world.sources.once.any() else ():
+        waiting.append(pq.ParquetFile(file, read_dictionary=TEXTS).read(use_threads=False))
+        if sum(table.num_rows for table in waiting) >= READ_TOGETHER:
+            yield numbered(pa.concat_tables(waiting), world, once=True)
+            waiting.clear()
+    if waiting:
+        yield numbered(pa.concat_tables(waiting), world, once=True)
 
 
 def numbered(table: pa.Table, world: World, once: bool) -> pa.Table:
@@ -146,7 +156,7 @@ def _judged(rows: pa.Table, order: Rows, targets: tuple[Ints, pa.Array[Any], Int
     links = rows_of(rows.drop_columns(["target", "host"]), order)
     source, host = links.column("source").to_numpy(), url_hosts[target]
     traits = links.column("traits").to_numpy()
-    nofollow = sources.nofollow[source] | (unpacked(traits, "rel") & int(NOFOLLOW_RELS) != 0)
+    nofollow = sources.nofollow[source] | (traits & NOFOLLOW != 0)
     # A host has one domain, so the sum tells: 0 for the same host, 1 for the same domain, 2 for another.
     scope = (sources.host[source] != host).astype(np.uint8)
     scope += sources.domain[source] != hosts.domain[host]

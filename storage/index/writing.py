@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from storage.index import rollups, sums
+from storage.index.facts import Facts
 from storage.index.layout import (
     LINK_TABLES,
     LINKS,
@@ -33,13 +34,16 @@ from storage.index.layout import (
 )
 from storage.index.merging import Merging
 from storage.index.numbers import Ints
-from storage.index.rollups import Facts
 from storage.index.slices import MOST_SLICES, Slices, cut
 from storage.index.turning import EXTERNAL, RAW, SAME_HOST, Turned, World, back, numbered, raw_links, turned
 from storage.statements import text_of
 
 SORTED_AT_THE_END: Final = ("domains", "domain_pairs", "anchors")
 """Roll-ups whose order is not that of the slices."""
+
+WAITING: Final = 2
+"""Raw links wait in memory for so many parts of a slice: the texts of a slice are put together for many segments at
+once."""
 
 
 class LinkWriter:
@@ -85,11 +89,11 @@ class LinkWriter:
             self._write_slice(turned(tables, self._world, 0), 0)
             return
         self._tell("laying links aside")
-        aside = self._lay_aside(files, slices)
+        aside = self._lay_aside(files, slices, slice_links // WAITING)
         page = self._world.sources.page
         # The readings of one page stay together: they are shown in the order of the document.
         source_slices = cut(self._per_source, slice_links, np.append(page[1:] != page[:-1], True))
-        self._laid_aside = Aside(self._scratch / "outlinks", int(source_slices.max(initial=0)) + 1)
+        self._laid_aside = Aside(self._scratch / "outlinks", int(source_slices.max(initial=0)) + 1, 1)
         self._source_slices = source_slices
         if slices.cut_domains.any():
             self._merging = Merging(self._scratch, slices, self._world)
@@ -116,7 +120,9 @@ class LinkWriter:
         for at, field in enumerate(again.schema):
             if RAW.field(field.name).type == TEXT if field.name in RAW.names else field.name == "target_host":
                 again = again.set_column(at, field.name, again.column(at).dictionary_encode())
-        yield numbered(again, self._world, once=False)
+        # Sorted here, not by the statement: that would sort rows of texts, twice the time of all the rest.
+        order = np.lexsort((again.column("ordinal").to_numpy(), again.column("fetch").to_numpy()))
+        yield numbered(rows_of(again, order), self._world, once=False)
 
     def _slices(self, slice_links: int) -> Slices:
         """Return the slices of targets."""
@@ -136,9 +142,9 @@ class LinkWriter:
             self._connection.unregister("large_hosts")
         return Slices.of(links, self._world.hosts, {number: urls[1:] for number, urls in starts.items()}, slice_links)
 
-    def _lay_aside(self, files: Sequence[Path], slices: Slices) -> Aside:
+    def _lay_aside(self, files: Sequence[Path], slices: Slices, most_links: int) -> Aside:
         """Lay all raw links aside by the slice of their host; count the links of each source."""
-        aside = Aside(self._scratch / "backlinks", slices.count)
+        aside = Aside(self._scratch / "backlinks", slices.count, most_links)
         for table in self._raw(files):
             self._count(table)
             aside.put(table, slices.of_links(table))
@@ -164,11 +170,12 @@ class LinkWriter:
             self._merging.add(facts, coded(found.links.column("anchor")))
         self._write_part("targets", number, self._target_rows(found, facts))
         self._targets += len(found.targets)
-        self._write_part(sums.TABLE, number, sums.linkers(facts, found.first_target, self._world.sources))
-        for name, rows in self._roll_ups(found, facts).items():
+        linkers = sums.Linkers.of(facts, found.first_target, self._world.sources)
+        self._write_part(sums.TABLE, number, linkers.table(self._world.sources))
+        for name, rows in self._roll_ups(found, facts, linkers).items():
             self._write_part(name, number, rows)
 
-    def _roll_ups(self, found: Turned, facts: Facts) -> dict[str, pa.Table]:
+    def _roll_ups(self, found: Turned, facts: Facts, linkers: sums.Linkers) -> dict[str, pa.Table]:
         world, anchor = self._world, coded(found.links.column("anchor"))
         to_hosts = facts.only(facts.counts & (facts.scope != SAME_HOST))
         to_domains = to_hosts.only(to_hosts.scope == EXTERNAL)
@@ -177,9 +184,9 @@ class LinkWriter:
             for level, outside in (("domain", to_domains), ("host", to_hosts))
         ]
         return {
-            "hosts": rollups.hosts(facts, found.first_target, world),
-            "domains": rollups.domains(facts, world),
-            "domain_pairs": rollups.domain_pairs(to_domains, world),
+            "hosts": rollups.hosts(linkers, world),
+            "domains": rollups.domains(linkers, world),
+            "domain_pairs": rollups.domain_pairs(linkers, world),
             "anchors": pa.concat_tables(said),
         }
 
@@ -194,7 +201,7 @@ class LinkWriter:
                 "target": found.targets,
                 "target_host": texts(hosts.names, host),
                 "target_domain": texts(hosts.domains, hosts.domain[host]),
-                **rollups.targets(facts, len(found.targets), self._world),
+                **rollups.targets(facts, self._world),
             }
         )
 
@@ -240,17 +247,30 @@ def write_rows(out: Path, table: str, rows: duckdb.DuckDBPyRelation) -> int:
 
 
 class Aside:
-    """Links that wait on disk, in a file for each slice."""
+    """Links that wait on disk, in a file for each slice; up to `most_links` wait in memory to be written together."""
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, folder: Path, count: int, most_links: int) -> None:
         folder.mkdir()
         self.count = count
         self._files = [folder / f"{number:05}.arrow" for number in range(self.count)]
+        self._most_links = most_links
+        self._waiting: list[tuple[pa.Table, Ints]] = []
+        self._waiting_links = 0
 
     def put(self, table: pa.Table, by: Ints) -> None:
-        """Add links to their slices; numpy sorts 16 bits by radix."""
-        slices = by.astype(np.uint16)
-        table = table.unify_dictionaries().combine_chunks()
+        """Add links to their slices."""
+        self._waiting.append((table, by.astype(np.uint16)))
+        self._waiting_links += len(by)
+        if self._waiting_links >= self._most_links:
+            self._write()
+
+    def _write(self) -> None:
+        """Write what waits; numpy sorts 16 bits by radix."""
+        waiting, self._waiting, self._waiting_links = self._waiting, [], 0
+        if not waiting:
+            return
+        table, slices = joined([table for table, _ in waiting]), np.concatenate([by for _, by in waiting])
+        waiting.clear()
         order = np.argsort(slices, kind="stable")
         ends = np.cumsum(np.bincount(slices, minlength=self.count))
         for number, (start, end) in enumerate(zip((0, *ends), ends, strict=False)):
@@ -264,6 +284,7 @@ class Aside:
 
     def take(self, number: int) -> list[pa.Table]:
         """Return a slice, and remove its file."""
+        self._write()
         path, tables = self._files[number], []
         if path.exists():
             with path.open("rb") as file:

@@ -2,4 +2,3 @@
 SELECT l.*
 FROM old_links AS l
 SEMI JOIN again_pages AS p ON p.fetch = l.fetch
-ORDER BY l.fetch, l.ordinal

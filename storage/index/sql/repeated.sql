@@ -1,19 +1,13 @@
--- The links of pages visited more than once, one row per link: the visits that show it, and its evidence at the last.
--- A link that changes its anchor, rel or place is another link.
-WITH links AS (
-    SELECT
-        max_by(row, visit) AS row,
-        min(visit) AS first_visit,
-        max(visit) AS last_visit,
-        array_agg(DISTINCT visit) AS shown
-    FROM shown
-    GROUP BY page, target, kind, anchor, rel, place
-)
-
+-- The links of pages visited more than once, one row per link: the visits that show it, and `row`, its evidence at the last.
+-- A link that changes its anchor, rel or place is another link. A visit that shows a link twice may be told twice.
 SELECT
     row_number() OVER () AS link,
-    l.first_visit, l.last_visit, l.shown,
-    e.page, e.first_content, e.fetch, e.target, e.target_host, e.kind, e.rel, e.anchor, e.anchor_source, e.anchor_cut,
-    e.image, e.place, e.ordinal, e.repeats, e.fragment, e.text_before, e.text_after, e.hreflang
-FROM links AS l
-JOIN shown AS e ON e.row = l.row
+    page, target, kind, anchor, rel, place,
+    max_by(s.row, visit) AS row,
+    max_by(s.fetch, visit) AS fetch,
+    min(first_content) AS first_content,
+    min(visit) AS first_visit,
+    max(visit) AS last_visit,
+    array_agg(visit) AS shown
+FROM shown AS s
+GROUP BY page, target, kind, anchor, rel, place

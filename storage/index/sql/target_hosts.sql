@@ -1,6 +1,6 @@
 -- Raw links per target host, in the order of the hosts.
-SELECT n.id, count(*) AS links
-FROM raw_links AS r
-JOIN names AS n ON n.host = r.target_host
-GROUP BY n.id
+SELECT n.id, a.links
+FROM all_hosts AS a
+JOIN names AS n ON n.host = a.host
+WHERE a.links > 0
 ORDER BY n.id
