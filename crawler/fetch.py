@@ -291,6 +291,8 @@ async def _read(visit: Visit, stream: StreamReader) -> Fetched:
     if truncated is Truncated.NO:
         _check_end(visit)
     body = decoder.finish(cut=truncated is not Truncated.NO)
+    if decoder.truncated and truncated is Truncated.NO:
+        truncated = Truncated.BODY
     return Fetched(visit.answer(), body, truncated)
 
 
