@@ -328,7 +328,7 @@ def _gunzip(wire: bytes, room: int) -> bytes | None:
     inflate = isal_zlib.decompressobj(GZIP)
     try:
         body = inflate.decompress(wire, size + 1)
-    except isal_zlib.error:
+    except _ERRORS:
         return None  # the stages say what is wrong
     return body if inflate.eof and not inflate.unused_data else None
 

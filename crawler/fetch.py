@@ -25,7 +25,7 @@ from crawler.body import ACCEPT_ENCODING, Decoder
 from crawler.counted import CountedBody
 from crawler.deadlines import Deadlines, Flight
 from crawler.fetch_errors import WEB_FAULTS, BlockedAddressError, NoAnswerError, failure_of, let_go, one_line
-from crawler.fields import decode, encode
+from crawler.fields import decode, encode, first_of
 from crawler.outcome import Answer, Failed, Fetched, Headers, Outcome, Redirected
 from crawler.wire import Body, Connections, Route, Wire
 from storage.leases import Lease
@@ -131,7 +131,7 @@ class Visit:
 
     def header(self, name: str) -> str | None:
         """Return the first value of the field `name`, or None."""
-        return next((value for key, value in self.headers if key == name), None)
+        return first_of(self.headers, name)
 
 
 class Fetcher:
@@ -168,6 +168,7 @@ class Fetcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._deadlines.__aexit__(kind, error, trace)
+        self._connections.close_kept()
         await self._connections.close()
 
     async def fetch(
@@ -205,7 +206,7 @@ class Fetcher:
             _drop(connection)
             raise
         if body.is_eof():
-            connection.release()
+            self._connections.keep(route, connection)
         else:
             _drop(connection)
         return outcome

@@ -15,8 +15,10 @@ from tests.servers import Exchange, Script
 class Line(asyncio.Transport):
     """A transport that only knows whether it is read."""
 
-    paused = False
-    closing = False
+    def __init__(self, closing: bool = False) -> None:
+        super().__init__()
+        self.paused = False
+        self.closing = closing
 
     def is_closing(self) -> bool:
         return self.closing
@@ -64,19 +66,18 @@ async def test_reading_is_paused_while_much_waits(more: int) -> None:
     line = Line()
     body, _ = body_of(WAITING_BYTES + 10 + more, line)
     body.feed(bytes(10))
-    assert not line.paused
+    pauses = [line.paused]
     body.feed(bytes(WAITING_BYTES - 10))
-    assert line.paused
+    pauses.append(line.paused)
     body.feed(bytes(10))  # was under way already, and may be the end
     assert len(await body.readany()) == WAITING_BYTES + 10
-    assert not line.paused
+    assert [*pauses, line.paused] == [False, True, False]
     assert body.is_eof() == (more == 0)
 
 
 async def test_closing_line_is_neither_paused_nor_resumed() -> None:
-    line = Line()
+    line = Line(closing=True)
     body, _ = body_of(WAITING_BYTES + 10, line)
-    line.closing = True
     body.feed(bytes(WAITING_BYTES))
     assert (line.paused, len(await body.readany())) == (False, WAITING_BYTES)
 
