@@ -2,7 +2,7 @@
 
 Rule: never more than the cap and three pieces of decoded bytes are held, however small the body on the wire is;
 decoding stops where the cap is reached. A body that we cut is whole up to the cut; any other is whole or an error.
-A short gzip body waits for its end and is inflated at once, which takes a fifth less time.
+A short gzip body waits for its end and is inflated at once, which takes a tenth to a fifth less time.
 Counting bytes on the wire and deciding what a broken body means is `crawler.fetch`'s work.
 """
 

@@ -2,9 +2,9 @@
 
 Rule: bytes that nobody asked for end a connection, so that no answer can reach another request; a socket is opened only
 to an address that the guard permits at that moment, whatever was resolved before.
-aiohttp's connector and parser are used without its session, which alone takes 77 to 104 us a request where a whole
-fetch takes 60 to 69 (bench/fetch.py), and without its pool, which is a tenth of that. A body that told its length is
-counted (`crawler.counted`), any other comes through the parser. What the answer means is `crawler.fetch`'s work.
+aiohttp's connector and parser are used without its session, which alone takes 110 us a request where a whole fetch
+takes 47 (bench/fetch.py), and without its pool, which is a tenth of a fetch. A body that told its length is counted
+(`crawler.counted`), any other comes through the parser. What the answer means is `crawler.fetch`'s work.
 """
 
 from __future__ import annotations
