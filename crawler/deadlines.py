@@ -27,13 +27,14 @@ HALTED_S: Final = 1.0
 class Flight:
     """One request under way: what it waits for and until when, on the monotonic clock."""
 
-    __slots__ = ("_cancelling", "_task", "due_at", "late", "total_at", "waiting_for")
+    __slots__ = ("_cancelling", "_patience_s", "_task", "due_at", "late", "total_at", "waiting_for")
 
     def __init__(self, task: asyncio.Task[object], total_at: float) -> None:
         self._task = task
         self._cancelling = task.cancelling()
         self.total_at = total_at
         self.due_at = total_at
+        self._patience_s = 0.0
         self.waiting_for = "start"
         self.late = False
 
@@ -41,6 +42,17 @@ class Flight:
         """Expect `what` within `seconds` from now; the total limit stays."""
         self.waiting_for = what
         self.due_at = monotonic() + seconds
+        self._patience_s = 0.0
+
+    def wait_for_pieces(self, what: str, seconds: float) -> None:
+        """Expect a piece of `what` within `seconds` from now, and from each time that one was `heard`."""
+        self.wait_for(what, seconds)
+        self._patience_s = seconds
+
+    def heard(self) -> None:
+        """Note that something came; nothing changes where no pieces are waited for."""
+        if self._patience_s:
+            self.due_at = monotonic() + self._patience_s
 
     def postpone(self, seconds: float) -> None:
         """Move all deadlines: what the other side sent meanwhile is yet to be read."""

@@ -18,16 +18,16 @@ from typing import Final
 import aiohttp
 from aiohttp.connector import Connection
 from aiohttp.http_parser import RawResponseMessage
-from aiohttp.streams import StreamReader
 from yarl import URL
 
 from crawler.addresses import AddressGuard, Endpoint, literal
 from crawler.body import ACCEPT_ENCODING, Decoder
+from crawler.counted import CountedBody
 from crawler.deadlines import Deadlines, Flight
 from crawler.fetch_errors import WEB_FAULTS, BlockedAddressError, NoAnswerError, failure_of, let_go, one_line
-from crawler.fields import decode, encode
+from crawler.fields import decode, encode, first_of
 from crawler.outcome import Answer, Failed, Fetched, Headers, Outcome, Redirected
-from crawler.wire import Connections, Route, Wire
+from crawler.wire import Body, Connections, Route, Wire
 from storage.leases import Lease
 from storage.records import Failure, RedirectKind, Truncated
 
@@ -131,7 +131,7 @@ class Visit:
 
     def header(self, name: str) -> str | None:
         """Return the first value of the field `name`, or None."""
-        return next((value for key, value in self.headers if key == name), None)
+        return first_of(self.headers, name)
 
 
 class Fetcher:
@@ -168,6 +168,7 @@ class Fetcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._deadlines.__aexit__(kind, error, trace)
+        self._connections.close_kept()
         await self._connections.close()
 
     async def fetch(
@@ -197,19 +198,20 @@ class Fetcher:
     async def _visit(self, visit: Visit, url: str, types: frozenset[str] | None) -> Outcome:
         slash = url.index("/", len("https://"))
         route = self._route(url[:slash], visit.at)
-        connection, stream = await self._ask(visit, route, url[slash:])
+        connection, body = await self._ask(visit, route, url[slash:])
         try:
-            outcome = await _outcome(visit, stream, types)
+            outcome = await _outcome(visit, body, types)
         except BaseException:
+            visit.wire_bytes += body.unread if isinstance(body, CountedBody) else 0
             _drop(connection)
             raise
-        if stream.is_eof():
-            connection.release()
+        if body.is_eof():
+            self._connections.keep(route, connection)
         else:
             _drop(connection)
         return outcome
 
-    async def _ask(self, visit: Visit, route: Route, path: str) -> tuple[Connection, StreamReader]:
+    async def _ask(self, visit: Visit, route: Route, path: str) -> tuple[Connection, Body]:
         """Send the request and wait for the head.
 
         A kept connection may turn out closed only when it is used; the request then goes out again on the next one
@@ -223,8 +225,8 @@ class Fetcher:
                 await asyncio.sleep(LEASE_LOOK_S)
             visit.flight.wait_for("answer", visit.limits.read_timeout)
             try:
-                visit.message, stream = await wire.ask(route.ask_for(path))
-                return connection, stream
+                visit.message, body = await wire.ask(route.ask_for(path), visit.flight.heard)
+                return connection, body
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 _drop(connection)
                 if wire.asked <= 1 or wire.head_bytes:
@@ -251,7 +253,7 @@ class Fetcher:
                 raise BlockedAddressError(ip)
 
 
-async def _outcome(visit: Visit, stream: StreamReader, types: frozenset[str] | None) -> Outcome:
+async def _outcome(visit: Visit, body: Body, types: frozenset[str] | None) -> Outcome:
     """Judge the head; read the body when it is wanted."""
     message = visit.message
     assert message is not None
@@ -260,27 +262,27 @@ async def _outcome(visit: Visit, stream: StreamReader, types: frozenset[str] | N
     if status < 200:
         raise NoAnswerError(f"status {status}")
     if status in REDIRECTS and (location := visit.header("location")) is not None:
-        await _drain(visit, stream)
+        await _drain(visit, body)
         return Redirected(visit.answer(), location, REDIRECTS[status])
     if status in THROTTLES or 500 <= status < 600:
-        await _drain(visit, stream)
+        await _drain(visit, body)
         failure = Failure.THROTTLED if status in THROTTLES else Failure.SERVER_ERROR
         return visit.failed(failure, f"HTTP {status}")
     if status == NOT_MODIFIED or not _is_wanted(visit.header("content-type"), types):
-        await _drain(visit, stream)
+        await _drain(visit, body)
         return Fetched(visit.answer(), b"")
-    return await _read(visit, stream)
+    return await _read(visit, body)
 
 
-async def _read(visit: Visit, stream: StreamReader) -> Fetched:
+async def _read(visit: Visit, body: Body) -> Fetched:
     """Read and decode the body as it arrives, up to the caps."""
     limits, flight = visit.limits, visit.flight
     decoder = Decoder(visit.header("content-encoding"), limits.max_body_bytes)
     truncated = Truncated.NO
-    flight.wait_for("body", limits.read_timeout)
-    while truncated is Truncated.NO and (chunk := await stream.readany()):
+    flight.wait_for_pieces("body", limits.read_timeout)
+    while truncated is Truncated.NO and (chunk := await body.readany()):
         visit.wire_bytes += len(chunk)
-        flight.due_at = monotonic() + limits.read_timeout
+        flight.heard()
         over = visit.wire_bytes - limits.max_wire_bytes
         if over > 0:
             chunk = chunk[:-over]
@@ -290,8 +292,10 @@ async def _read(visit: Visit, stream: StreamReader) -> Fetched:
             truncated = Truncated.BODY
     if truncated is Truncated.NO:
         _check_end(visit)
-    body = decoder.finish(cut=truncated is not Truncated.NO)
-    return Fetched(visit.answer(), body, truncated)
+    page = decoder.finish(cut=truncated is not Truncated.NO)
+    if decoder.truncated and truncated is Truncated.NO:
+        truncated = Truncated.BODY
+    return Fetched(visit.answer(), page, truncated)
 
 
 def _check_end(visit: Visit) -> None:
@@ -303,20 +307,20 @@ def _check_end(visit: Visit) -> None:
         raise ConnectionResetError(str(wire.lost))
 
 
-async def _drain(visit: Visit, stream: StreamReader) -> None:
+async def _drain(visit: Visit, body: Body) -> None:
     """Read a short rest, so that the connection can be kept; give up on a long, slow or broken one."""
     visit.flight.wait_for("rest", DRAIN_S)
     length = visit.header("content-length") or ""
     if length.isdecimal() and int(length[:19]) > DRAIN_BYTES:
         return
     try:
-        while visit.wire_bytes <= DRAIN_BYTES and (chunk := await stream.readany()):
+        while visit.wire_bytes <= DRAIN_BYTES and (chunk := await body.readany()):
             visit.wire_bytes += len(chunk)
     except asyncio.CancelledError:
         if not visit.flight.ran_out():
             raise
     except WEB_FAULTS as error:
-        # The head is the outcome; a connection whose rest is broken is not kept, because the stream has no end.
+        # The head is the outcome; a connection whose rest is broken is not kept, because the body has no end.
         let_go(error)
 
 

@@ -1,9 +1,10 @@
-"""Connections: one request and its answer at a time on each, kept alive between requests by aiohttp's pool.
+"""Connections: one request and its answer at a time on each, kept alive between requests.
 
 Rule: bytes that nobody asked for end a connection, so that no answer can reach another request; a socket is opened only
 to an address that the guard permits at that moment, whatever was resolved before.
-aiohttp's connector, pool and parser are used without its session, which alone takes 77 to 104 us a request where a
-whole fetch takes 60 to 69 (bench/fetch.py). What the answer means is `crawler.fetch`'s work.
+aiohttp's connector and parser are used without its session, which alone takes 110 us a request where a whole fetch
+takes 47 (bench/fetch.py), and without its pool, which is a tenth of a fetch. A body that told its length is counted
+(`crawler.counted`), any other comes through the parser. What the answer means is `crawler.fetch`'s work.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import asyncio
 import functools
 import socket
 from base64 import b64encode
+from collections.abc import Callable
+from time import monotonic
 from typing import Final, cast
 
 import aiohttp
@@ -23,6 +26,7 @@ from aiohttp.streams import StreamReader
 from yarl import URL
 
 from crawler.addresses import AddressGuard, Endpoint
+from crawler.counted import CountedBody
 from crawler.fetch_errors import OUT_OF_FILES, BlockedAddressError, HeadTooLargeError, TooManyOpenFilesError
 
 MAX_FIELD_BYTES: Final = 32 * 1024
@@ -37,17 +41,27 @@ MAX_FIELDS: Final = 256
 HEAD_END: Final = b"\r\n\r\n"
 
 READ_BUFFER_BYTES: Final = 64 * 1024
-"""The pool pauses a connection at twice this many unread bytes: 128 KiB for each request under way."""
+"""Reading through the parser pauses at twice this many unread bytes: 128 KiB for each request under way."""
 
 KEEP_ALIVE_S: Final = 15.0
 """How long an idle connection is kept: servers close theirs after 5 to 75 s, the usual delays are 1 to 10."""
+
+EXPIRY_STEP_S: Final = 1.0
+"""How much later it may be closed, so that many are closed together."""
 
 NO_TIMERS: Final = ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None)
 """`crawler.deadlines` watches instead: arming and cancelling aiohttp's timers was its main cost."""
 
 
+Body = CountedBody | StreamReader
+
+
+def _ignored() -> None:
+    """Be told of a piece before anyone asked."""
+
+
 class Wire(ResponseHandler):
-    """One connection. `ask` sends a request; the answer's body is read from the stream that it returns."""
+    """One connection. `ask` sends a request; the answer's body is read from what it returns."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
@@ -58,6 +72,9 @@ class Wire(ResponseHandler):
         """Why the connection went away, if not by a clean end."""
         self.head_bytes = 0
         self._awaiting = False
+        self._heard: Callable[[], None] = _ignored
+        self._counted: CountedBody | None = None
+        """The body of the last answer, if it told its length: all that arrives is its, or nobody asked for it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -66,12 +83,23 @@ class Wire(ResponseHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.lost = exc
+        if self._counted is not None:
+            self._counted.fail(aiohttp.ClientPayloadError(f"{self._counted.left} bytes of the body are missing"))
         super().connection_lost(exc)
 
-    async def ask(self, request: bytes) -> tuple[RawResponseMessage, StreamReader]:
-        """Send `request` and wait for the head of the final answer and the stream of its body."""
+    async def ask(self, request: bytes, heard: Callable[[], None] = _ignored) -> tuple[RawResponseMessage, Body]:
+        """Send `request` and wait for the head of the final answer; return it and its body.
+
+        `heard` is called for each piece of the body that arrives unread.
+        """
         if self.transport is None:
             raise aiohttp.ServerDisconnectedError
+        self._expect(heard)
+        self.transport.write(request)
+        message, stream = await self.read()
+        return message, self._counted or stream
+
+    def _expect(self, heard: Callable[[], None]) -> None:
         self.set_response_params(
             read_until_eof=True,
             auto_decompress=False,
@@ -83,14 +111,20 @@ class Wire(ResponseHandler):
         self.asked += 1
         self.head_bytes = 0
         self._awaiting = True
-        self.transport.write(request)
-        return await self.read()
+        self._counted = None
+        self._heard = heard
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrives, within the limit of the head; drop the connection on bytes after an answer's end.
 
         No data at all is aiohttp going on with what it kept while reading was paused.
         """
+        if self._counted is not None:
+            self._count(data, 0)
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         if data and self.asked and not self._awaiting and (self._payload is None or self._payload.is_eof()):
             self.drop()
             return
@@ -101,6 +135,9 @@ class Wire(ResponseHandler):
             end = data.find(HEAD_END) + len(HEAD_END)
             if len(HEAD_END) <= end < len(data):
                 super().data_received(data[:end])
+                if self._counted is not None:
+                    self._count(data, end)
+                    return
                 data = data[end:]
         super().data_received(data)
         if self._awaiting and self.head_bytes > MAX_HEAD_BYTES:
@@ -115,7 +152,28 @@ class Wire(ResponseHandler):
             self.force_close()
         elif not 102 <= data[0].code < 200 and data[0].code != 100:
             self._awaiting = False
+            self._counted = self._body_of(*data)
+            if self._counted is not None:
+                self._payload = None
             super().feed_data(data, size)
+
+    def _body_of(self, message: RawResponseMessage, stream: StreamReader) -> CountedBody | None:
+        """Return the body to count, None where the parser is needed for its end or has begun to read it.
+
+        The parser has judged the length: digits only, one value, no chunks beside it. Reading a body through it takes
+        a copy of each piece and a task woken for it, and another look at the parser in the end.
+        """
+        length = message.headers.get("Content-Length")
+        if length is None or message.chunked or "Transfer-Encoding" in message.headers or self.transport is None:
+            return None
+        if stream.is_eof() or stream.total_bytes or not length.isdecimal():
+            return None
+        return CountedBody(int(length), self.transport, self._heard)
+
+    def _count(self, data: bytes, start: int) -> None:
+        assert self._counted is not None
+        if len(data) > start and not (self._counted.left and self._counted.feed(data, start)):
+            self.drop()
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
         """Tell the reader of the body too: a parser that rejects the middle of a body tells only the next `ask`."""
@@ -132,16 +190,17 @@ class Wire(ResponseHandler):
 
 
 class Route:
-    """How to ask one origin at one address: the pool's key, and the request but for its path."""
+    """How to ask one origin at one address: its kept connections, and the request but for its path."""
 
-    __slots__ = ("_fields", "_prefix", "request")
+    __slots__ = ("_fields", "_prefix", "kept", "request")
 
     def __init__(self, origin: str, at: Endpoint, fields: bytes, proxy: URL | None) -> None:
         url = URL(origin, encoded=True)
         host = url.host_port_subcomponent
         assert host is not None
-        # The address stands in the URL and the host in `server_hostname`: so nothing is resolved while connecting,
-        # and a pooled connection serves only requests for the same host at the same address.
+        self.kept: list[Connection] = []
+        """Idle connections, the one used last at the end; `Connections` fills and empties it."""
+        # The address stands in the URL and the host in `server_hostname`: so nothing is resolved while connecting.
         target = url if proxy else URL.build(scheme=url.scheme, host=at.ip, port=at.port or url.port)
         self.request = ClientRequest(
             "GET",
@@ -172,7 +231,7 @@ def _proxy_authorization(proxy: URL) -> bytes:
 
 
 class Connections(TCPConnector):
-    """The pool. Limits per host and address are the frontier's, so it has none of its own."""
+    """Makes connections and keeps them. Limits per host and address are the frontier's, so it has none of its own."""
 
     def __init__(self, guard: AddressGuard | None) -> None:
         """`guard` is None only behind a proxy, which the operator chose and which reaches the hosts itself."""
@@ -181,7 +240,6 @@ class Connections(TCPConnector):
             limit_per_host=0,
             use_dns_cache=False,
             ssl=True,  # the context that the library makes when it is loaded: another takes 30 ms of each worker
-            keepalive_timeout=KEEP_ALIVE_S,
             # For the name of a proxy: hosts come resolved.
             resolver=ThreadedResolver(),
             socket_factory=self._open_socket,
@@ -189,13 +247,58 @@ class Connections(TCPConnector):
         )
         self._guard = guard
         self._factory = cast("functools.partial[ResponseHandler]", functools.partial(Wire, loop=self._loop))
+        self._kept: dict[Connection, tuple[Route, float]] = {}
+        """Idle connections of all routes with when they began to be, in that order."""
+        self._expiry: asyncio.TimerHandle | None = None
 
     async def open(self, route: Route) -> tuple[Connection, Wire]:
-        """Take a connection from the pool or make one; `release` or `close` it once."""
-        connection = await self.connect(route.request, [], NO_TIMERS)
+        """Take a connection that was kept or make one; `keep` or `close` it once."""
+        connection = self._kept_for(route) or await self.connect(route.request, [], NO_TIMERS)
         wire = connection.protocol
         assert isinstance(wire, Wire)
         return connection, wire
+
+    def _kept_for(self, route: Route) -> Connection | None:
+        kept_since = monotonic() - KEEP_ALIVE_S
+        while route.kept:
+            connection = route.kept.pop()
+            _, kept_at = self._kept.pop(connection)
+            if kept_at > kept_since and not connection.closed:
+                return connection
+            connection.close()
+        return None
+
+    def keep(self, route: Route, connection: Connection) -> None:
+        """Take back a connection on which an answer was read to its end; close it if that was to be the last."""
+        wire = connection.protocol
+        if wire is None or wire.should_close or self.closed:
+            connection.close()
+            return
+        route.kept.append(connection)
+        self._kept[connection] = route, monotonic()
+        if self._expiry is None:
+            self._expiry = self._loop.call_later(KEEP_ALIVE_S, self._expire)
+
+    def _expire(self) -> None:
+        """Close what was kept too long; look again while there is more."""
+        self._expiry = None
+        kept_since = monotonic() - KEEP_ALIVE_S
+        while self._kept:
+            connection, (route, kept_at) = next(iter(self._kept.items()))
+            if kept_at > kept_since:
+                self._expiry = self._loop.call_later(kept_at - kept_since + EXPIRY_STEP_S, self._expire)
+                break
+            route.kept.remove(connection)
+            del self._kept[connection]
+            connection.close()
+
+    def close_kept(self) -> None:
+        """Close all idle connections; before this is closed."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        for connection in self._kept:
+            connection.close()
+        self._kept.clear()
 
     def _open_socket(self, address: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, (ip, *_) = address

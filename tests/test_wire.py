@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 
 import pytest
 from yarl import URL
 
+from crawler import wire
 from crawler.addresses import AddressGuard, Endpoint
 from crawler.fetch import Fetcher
 from crawler.fetch_errors import TooManyOpenFilesError
+from crawler.outcome import Fetched
 from crawler.wire import Route
+from tests.fetching import serving
+from tests.servers import Exchange, answering, response
 
 FIELDS = b"User-Agent: t\r\n"
 
@@ -66,3 +71,42 @@ async def test_running_out_of_files_is_told_to_the_operator(monkeypatch: pytest.
         monkeypatch.setattr("crawler.wire.socket.socket", no_more)
         with pytest.raises(TooManyOpenFilesError, match="ulimit"):
             await fetcher.fetch("http://a.test/", Endpoint("127.0.0.1", 1))
+
+
+async def test_connection_is_kept_for_its_route_alone_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(wire, "monotonic", lambda: now)
+    async with serving(answering(response())) as (fetcher, served):
+        for _ in range(2):
+            await fetcher.fetch(served.url(), served.at)
+        assert served.connections == 1
+        await fetcher.fetch(served.url(host="other.test"), served.at)
+        assert served.connections == 2
+        now += wire.KEEP_ALIVE_S
+        await fetcher.fetch(served.url(), served.at)
+        assert served.connections == 3
+
+
+async def test_idle_connections_are_closed_when_their_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "KEEP_ALIVE_S", 0.01)
+    monkeypatch.setattr(wire, "EXPIRY_STEP_S", 0.0)
+    gone = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.ask()
+        await exchange.send(response())
+        await exchange.gone()
+        gone.set()
+
+    async with serving(script) as (fetcher, served), asyncio.timeout(1):
+        assert isinstance(await fetcher.fetch(served.url(), served.at), Fetched)
+        await gone.wait()
+        assert isinstance(await fetcher.fetch(served.url(), served.at), Fetched)
+        assert served.connections == 2
+
+
+async def test_connection_whose_server_wants_no_more_is_not_kept() -> None:
+    async with serving(answering(response(Connection="close"))) as (fetcher, served):
+        for _ in range(2):
+            assert isinstance(await fetcher.fetch(served.url(), served.at), Fetched)
+    assert served.connections == 2
