@@ -8,6 +8,7 @@ caller up. Open addressing with linear probing (Knuth, The Art of Computer Progr
 from __future__ import annotations
 
 from array import array
+from mmap import mmap
 from random import SystemRandom
 from typing import Final
 
@@ -20,6 +21,9 @@ FIRST_SLOTS: Final = 96
 FULL: Final = 0.7
 """Fill of a shard that grows; a look-up that finds nothing takes six probes then (1/2 + 1/2 / (1 - fill)^2)."""
 GROWTH: Final = 1.5
+APART_BYTES: Final = 32 << 10
+"""Larger pieces of a shard are pages of their own, gone as soon as it has grown: in the heap the old ones are holes
+that other things fill for half an hour, which looks like a leak (`python -m bench.torture.soak`)."""
 
 Marks = np.ndarray[tuple[int], np.dtype[np.uint64]]
 Numbers = np.ndarray[tuple[int], np.dtype[np.uint32]]
@@ -97,6 +101,13 @@ class FingerprintTable:
             shard.update(marks[own], None if numbers is None else numbers[own])
 
 
+def _zeros(code: str, count: int) -> memoryview[int]:
+    """Return so many numbers, all 0, of a type named as in `array`."""
+    size = array(code).itemsize * count
+    room = mmap(-1, size) if size >= APART_BYTES else bytearray(size)
+    return memoryview(room).cast(code)  # type: ignore[call-overload,no-any-return]  # any of the letters
+
+
 class _Shard:
     """The slots of the fingerprints with the same first bits."""
 
@@ -111,8 +122,8 @@ class _Shard:
         self.slots = int(slots) + _chance.randrange(int(slots) // 8 + 1) | 1
         self.limit = int(self.slots * FULL)
         self.count = 0
-        self.marks = array("Q", bytes(8 * self.slots))
-        self.numbers = array("I", bytes(4 * self.slots) if numbered else b"")
+        self.marks = _zeros("Q", self.slots)
+        self.numbers = _zeros("I", self.slots if numbered else 0)
 
     def put(self, mark: int, number: int) -> bool:
         marks = self.marks

@@ -126,16 +126,17 @@ def _mime_value(param: re.Match[str]) -> str | None:
 
 # Robots directives, in X-Robots-Tag and in meta elements.
 
+# Bits as plain numbers: one `|` of a flag takes 0.5 us.
 _DIRECTIVES: Final = {
-    "noindex": Robots.NOINDEX,
-    "nofollow": Robots.NOFOLLOW,
-    "none": Robots.NOINDEX | Robots.NOFOLLOW,
-    "noarchive": Robots.NOARCHIVE,
-    "nocache": Robots.NOARCHIVE,  # the same, as Bing calls it
-    "nosnippet": Robots.NOSNIPPET,
-    "noimageindex": Robots.NOIMAGEINDEX,
-    "indexifembedded": Robots.INDEXIFEMBEDDED,
-    "unavailable_after": Robots.UNAVAILABLE_AFTER,
+    "noindex": int(Robots.NOINDEX),
+    "nofollow": int(Robots.NOFOLLOW),
+    "none": int(Robots.NOINDEX | Robots.NOFOLLOW),
+    "noarchive": int(Robots.NOARCHIVE),
+    "nocache": int(Robots.NOARCHIVE),  # the same, as Bing calls it
+    "nosnippet": int(Robots.NOSNIPPET),
+    "noimageindex": int(Robots.NOIMAGEINDEX),
+    "indexifembedded": int(Robots.INDEXIFEMBEDDED),
+    "unavailable_after": int(Robots.UNAVAILABLE_AFTER),
 }
 _VALUED: Final = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
 """Directives with a value after a colon: these names are no agents."""
@@ -143,22 +144,22 @@ _VALUED: Final = frozenset({"unavailable_after", "max-snippet", "max-image-previ
 _AGENT = re.compile(r"\s*([A-Za-z][A-Za-z0-9_-]*|\*)\s*:(.*)", re.DOTALL)
 
 
-def robots_directives(content: str) -> Robots:
-    """Return the directives of a `<meta name=robots>` as bits; unknown ones and the defaults (all, index) set none."""
-    bits = Robots.NONE
+def robots_directives(content: str) -> int:
+    """Return the bits (`Robots`) of a `<meta name=robots>`; unknown directives and defaults (all, index) set none."""
+    bits = 0
     for directive in content.split(","):
         name = directive.partition(":")[0].strip().lower()
-        bits |= _DIRECTIVES.get(name, Robots.NONE)
+        bits |= _DIRECTIVES.get(name, 0)
     return bits
 
 
-def robots_tag(values: Iterable[str], product: str) -> Robots:
-    """Return the directives of all X-Robots-Tag fields of one answer that hold for `product`, or for everyone.
+def robots_tag(values: Iterable[str], product: str) -> int:
+    """Return the bits (`Robots`) of all X-Robots-Tag fields of one answer that hold for `product`, or for everyone.
 
     An agent's name holds for the rest of its field, or until the next name.
     """
     product = product.partition("/")[0].strip().lower()
-    bits = Robots.NONE
+    bits = 0
     for value in values:
         meant = True
         for piece in value.split(","):

@@ -33,6 +33,10 @@ HTML_TYPES: Final = frozenset({"text/html", "application/xhtml+xml"})
 VALUE_CHARACTERS_MAX: Final = 1024
 """Longest header value kept in a page row."""
 MICROSECONDS: Final = 1_000_000
+# Bits as plain numbers: one `&` or `|` of a flag takes 0.5 us.
+_NOFOLLOW: Final = int(Robots.NOFOLLOW)
+_IN_META: Final = int(RobotsSource.META)
+_IN_HEADER: Final = int(RobotsSource.HEADER)
 
 
 class Attempt(NamedTuple):
@@ -178,7 +182,7 @@ def _add_body(row: PageRow, fetched: Fetched, settings: ExtractSettings, reading
     _add_page(row, page, answer, settings.product)
     if row.redirect_to is None:
         page.links.extend(_refresh_link(row, answer, len(page.links)))
-    is_nofollow = bool(row.robots & Robots.NOFOLLOW)
+    is_nofollow = bool(row.robots & _NOFOLLOW)
     return Record(row, page.links, is_nofollow, page.links_to_follow, page.links_unwanted)
 
 
@@ -233,7 +237,7 @@ def _add_page(row: PageRow, page: Page, answer: Answer, product: str) -> None:
         _add_header_canonical(row, answer)
     from_header = headers.robots_tag(answer.values("x-robots-tag"), product)
     row.robots = page.robots | from_header
-    row.robots_source = (RobotsSource.META if page.has_robots else 0) | (RobotsSource.HEADER if from_header else 0)
+    row.robots_source = (_IN_META if page.has_robots else 0) | (_IN_HEADER if from_header else 0)
     if page.refresh is not None:
         row.redirect_to, row.redirect_delay_s = page.refresh.url, page.refresh.delay_s
         row.redirect_kind = RedirectKind.META_REFRESH

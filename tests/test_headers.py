@@ -108,7 +108,7 @@ def test_content_type_is_read(value: str, expected: tuple[str | None, str | None
 # Robots directives.
 
 
-def found_directives(row: dict[str, Any]) -> Robots:
+def found_directives(row: dict[str, Any]) -> int:
     if row["carrier"] == "meta":
         node = LexborHTMLParser(row["html"]).css_first("meta[name=robots]")
         assert node is not None
