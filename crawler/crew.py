@@ -41,6 +41,8 @@ DEATHS_MAX: Final = 5
 """Lives of a worker in a row in which it fetched nothing; then the crawl ends."""
 SILENCE_S: Final = 60.0
 """After which a worker counts as hanging and is killed: it tells its state every fifth of a second."""
+APART_S: Final = 5.0
+"""Workers that stand still together were heard last within this time, on a busy machine too."""
 HALTED_S: Final = 1.0
 """Between two looks that are LOOK_S apart: the supervisor itself stood still, and what workers told lies unread."""
 START_S: Final = 300.0
@@ -262,6 +264,12 @@ class Crew(Crawl):
         silent = [post for post in self._posts if post.is_silent(now)]
         holder = board.addresses.locked.holder
         holding = [post for post in silent if post.number == holder]
+        if (
+            silent
+            and not holding
+            and any(post.is_silent(now + APART_S) for post in self._posts if post.number == holder)
+        ):
+            return  # it stood still at the same time, and told something a little later than those that wait for it
         for post in holding or silent:
             assert post.process is not None
             post.process.kill()

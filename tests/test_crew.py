@@ -282,6 +282,32 @@ async def test_silence_ends_a_worker_but_not_where_nobody_listened(
     await process.wait()
 
 
+@pytest.mark.parametrize(
+    ("holder_heard_s", "looks_s", "killed"),
+    [
+        pytest.param(1.0, [0.0], [], id="halted with the lock"),
+        pytest.param(1.0, [0.0, 2.0], [1], id="and silent as long as the others"),
+        pytest.param(30.0, [0.0, 2.0], [0, 2], id="at work"),
+    ],
+)
+async def test_workers_that_wait_for_a_halted_one_live_on_though_they_were_heard_before_it(
+    sea: Sea, holder_heard_s: float, looks_s: list[float], killed: list[int]
+) -> None:
+    crew, board, now = sea.crew(3), Board.make(3), 1_000.0
+    heard_at = [now - module.SILENCE_S + later_s for later_s in (-3.0, holder_heard_s, -2.0)]
+    processes = [await asyncio.create_subprocess_exec("sleep", "60") for _ in heard_at]
+    state = State(at=now, idle=False, activity=0)
+    crew._posts = [Post(at, ALL, process, state, heard_at[at]) for at, process in enumerate(processes)]
+    with Board(board.handle, 3, 1).addresses.locked:
+        for look_s in looks_s:
+            crew._kill_hanging(board, now + look_s)
+    for process in processes:
+        process.terminate()  # comes too late for those that were killed
+    codes = [await asyncio.wait_for(process.wait(), PATIENCE_S) for process in processes]
+    assert [number for number, code in enumerate(codes) if code == -signal.SIGKILL] == killed
+    board.close()
+
+
 async def test_stop_waits_for_a_halted_worker_only_as_long_as_it_may_be_silent(
     sea: Sea, monkeypatch: pytest.MonkeyPatch
 ) -> None:
