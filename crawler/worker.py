@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from crawler.addresses import Endpoint
+from crawler.dispatch import first_of
 from crawler.dns import BlockedAddress, DnsFailure, Resolved
 from crawler.filling import Filling
 from crawler.jobs import Denied, Job, Resolve, RobotsFetch, RobotsRefused
@@ -134,6 +135,7 @@ class Worker:
 
     async def run(self) -> str:
         """Crawl; return the stop reason once everything is committed. Raises StorageError."""
+        fault: StorageError | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._recorder.run())
@@ -143,7 +145,9 @@ class Worker:
                 watching.cancel()
                 self._recorder.stop()
         except* StorageError as faults:
-            raise faults.exceptions[0] from faults
+            fault = first_of(faults)
+        if fault is not None:  # raised in the clause above it would come as a group before Python 3.11.4
+            raise fault
         assert self.stop_reason is not None
         return self.stop_reason
 
