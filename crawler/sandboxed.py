@@ -7,6 +7,7 @@ but the form: no pickles.
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import struct
@@ -114,8 +115,11 @@ def main() -> None:
         except (MemoryError, SelectolaxError):
             raise SystemExit(1) from None  # out of memory; a new process starts from a clean heap
         signal.setitimer(signal.ITIMER_PROF, 0.0)
-        sink.write(answer)
-        sink.flush()
+        try:
+            sink.write(answer)
+            sink.flush()
+        except BrokenPipeError:  # the parent has ended, and nobody waits for the answer
+            os._exit(0)
 
 
 if __name__ == "__main__":

@@ -191,3 +191,12 @@ def test_cut_keeps_the_longest_prefix(text: str, limit: int) -> None:
     assert text.startswith(shown)
     assert len(shown.encode()) <= limit
     assert shown == text or len((shown + text[len(shown)]).encode()) > limit
+
+
+@given(st.text(st.sampled_from("ab\u00e4 \n\t."), max_size=40), st.integers(0, 60), st.sampled_from([1, 3, 5, 30]))
+def test_context_is_as_long_as_it_may_be_however_much_white_space_there_is(piece: str, times: int, blanks: int) -> None:
+    text = (piece + " " * blanks) * times
+    (link,) = read(f"<p>{text}<a href=x>t</a>{text}", context=True).links
+    before, after = collapse(text[-1024:]), collapse(text[:1024])
+    assert link.text_before == (before.encode()[-120:].decode(errors="ignore").lstrip(" ") or None)
+    assert link.text_after == (after.encode()[:120].decode(errors="ignore").rstrip(" ") or None)

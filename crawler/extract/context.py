@@ -14,6 +14,8 @@ from crawler.extract.tree import TAGS, TEXT, Node
 CONTEXT_BYTES: Final = 120
 _READ_CHARACTERS: Final = 1024
 """How far to look: white space in the source may take most of it."""
+_NEAR_CHARACTERS: Final = 256
+"""How far to look first: enough for nearly all links, and a quarter of the time."""
 
 _LINKS: Final = frozenset({TAGS["a"], TAGS["area"]})
 _TITLE: Final = TAGS["title"]
@@ -42,8 +44,12 @@ class Context:
         """Return the text before and after `link`, whose own shown text is `text`; None where there is none."""
         start = self._starts[link.mem_id]
         end = start + len(text)
-        before = collapse(self._text[max(0, start - _READ_CHARACTERS) : start])
-        after = collapse(self._text[end : end + _READ_CHARACTERS])
+        before = collapse(self._text[max(0, start - _NEAR_CHARACTERS) : start])
+        if len(before) <= CONTEXT_BYTES:
+            before = collapse(self._text[max(0, start - _READ_CHARACTERS) : start])
+        after = collapse(self._text[end : end + _NEAR_CHARACTERS])
+        if len(after) <= CONTEXT_BYTES:
+            after = collapse(self._text[end : end + _READ_CHARACTERS])
         return cut_end(before, CONTEXT_BYTES).lstrip(" ") or None, cut(after, CONTEXT_BYTES).rstrip(" ") or None
 
 

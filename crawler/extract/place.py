@@ -49,7 +49,7 @@ def place_of_role(role: str) -> int | None:
 
 def roles(root: Node) -> list[tuple[int, int]]:
     """Return the elements whose `role` decides instead of their tag, each with its `mem_id` and `place_of_role`."""
-    found = ((node.mem_id, place_of_role(node.attributes.get("role") or "")) for node in with_role(root))
+    found = [(node.mem_id, place_of_role(node.attributes.get("role") or "")) for node in with_role(root)]
     return [(key, place) for key, place in found if place is not None]
 
 
