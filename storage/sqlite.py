@@ -252,7 +252,7 @@ class CrawlStore:
                     raise DataCorrupt(self.directory.database, f"the states of the URLs of {host} do not add up")
             yield [row[:5] for row in rows]
             after = rows[-1][0]
-        if self.lease.shards == ALL and in_queue != await self._number("queued"):
+        if self.lease.shards == ALL and in_queue != (await self._read("queued"))[0][0]:
             strays = [host_id for (host_id,) in await self._read("stray_hosts", self._run)]
             raise DataCorrupt(self.directory.database, f"URLs are queued for hosts it does not know: {strays[:3]}")
 
