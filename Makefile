@@ -38,7 +38,7 @@ format: $(INSTALLED) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 
-compile: $(INSTALLED) ## Compile the crawler's core: a third less CPU a page (needs a C compiler; one or two minutes)
+compile: $(INSTALLED) ## Compile the crawler's core: a third less CPU a page (needs a C compiler; two or three minutes)
 	LINKMILL_COMPILE=1 $(BIN)/python setup.py --quiet build_ext --inplace
 	@find crawler storage -name '*.so' -type f -exec touch {} +  # those of modules that share a library are not written again
 

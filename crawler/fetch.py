@@ -25,8 +25,8 @@ from crawler.body import ACCEPT_ENCODING, Decoder
 from crawler.counted import CountedBody
 from crawler.deadlines import Deadlines, Flight
 from crawler.fetch_errors import WEB_FAULTS, BlockedAddressError, NoAnswerError, failure_of, let_go, one_line
-from crawler.fields import decode, encode, first_of
-from crawler.outcome import Answer, Failed, Fetched, Headers, Outcome, Redirected
+from crawler.fields import decode, encode
+from crawler.outcome import Answer, Failed, Fetched, Headers, Outcome, Redirected, first_of
 from crawler.wire import Body, Connections, Route, Wire
 from storage.leases import Lease
 from storage.records import Failure, RedirectKind, Truncated

@@ -20,14 +20,6 @@ def decode(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
     return [_field(name, value) for name, value in fields]
 
 
-def first_of(fields: Headers, name: str) -> str | None:
-    """Return the first value of the field `name` (lower case), or None."""
-    for key, value in fields:
-        if key == name:
-            return value
-    return None
-
-
 def _field(name: bytes, value: bytes) -> tuple[str, str]:
     """Decode a field: UTF-8 where it is, else byte by byte (RFC 9110 section 5.5).
 

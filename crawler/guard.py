@@ -75,7 +75,7 @@ _FORMATTING: Final = b"b big code em font i nobr s small strike strong tt u".spl
 _NAME: Final = re.compile(rb"<([A-Za-z]++)[\t\n\f\r /]")
 _FRAME: Final = (b"html", b"body")
 COUNTED: Final = (*_FRAME, *_FORMATTING)
-_WHOLE: Final = re.compile(rb"<[A-Za-z]++((?:" + _ATTRIBUTE + rb")*+)[\t\n\f\r /]*+>")
+_WHOLE: Final = re.compile(rb"<([A-Za-z]++)((?:" + _ATTRIBUTE + rb")*+)[\t\n\f\r /]*+>")
 """A tag in which nothing is out of order, so that its end is certain."""
 
 _BLANKS: Final = b"\t\n\f\r "
@@ -164,13 +164,13 @@ def _opened(body: bytes, places: list[int]) -> int | None:
     formatting: set[tuple[bytes, bytes]] = set()
     frame_bytes = 0
     for at in places:
-        named, tag = _NAME.match(body, at), _WHOLE.match(body, at)
-        if named is None or tag is None:
+        tag = _WHOLE.match(body, at)
+        if tag is None:
             return None
-        if (name := named[1].lower()) in _FRAME:
+        if (name := tag[1].lower()) in _FRAME:
             frame_bytes += len(tag[0])
         else:
-            formatting.add((name, tag[1]))
+            formatting.add((name, tag[2]))
     if frame_bytes > SMALL_BYTES:
         return None
     return PLAIN_FORMATTING + IDENTICAL_MAX * math.ceil(sum(_weight(attributes) for _, attributes in formatting))

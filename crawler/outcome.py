@@ -32,6 +32,14 @@ Headers = list[tuple[str, str]]
 """Response header fields in the order received; names in lower case, values stripped, repeated fields kept apart."""
 
 
+def first_of(fields: Headers, name: str) -> str | None:
+    """Return the first value of the field `name` (lower case), or None."""
+    for key, value in fields:
+        if key == name:
+            return value
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The head of an HTTP response and how it came."""
@@ -50,10 +58,7 @@ class Answer:
 
     def header(self, name: str) -> str | None:
         """Return the first value of the field `name` (lower case), or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return first_of(self.headers, name)
 
     def values(self, name: str) -> list[str]:
         """Return all values of the field `name` (lower case), in order."""

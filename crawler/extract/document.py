@@ -41,7 +41,7 @@ def extract(
     parser = parse(body, encoding)
     root = parser.root
     assert root is not None  # a document without any markup still has <html>
-    elements = walk(root, settings, anchors=_A in readers_of(settings.kinds and settings.kinds | settings.followed))
+    elements = walk(root, settings, anchors=_A in readers_of(settings.wanted))
     head.read_language(page, root.attributes)
     head.read_base(page, [element[1] for element in tagged(elements, _BASE)], page_url)
     base_url = page.base or page_url

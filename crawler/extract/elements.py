@@ -257,7 +257,7 @@ _LINKER: Final = _linker()
 
 def read(reading: Reading, elements: Collection[Element]) -> None:
     """Read what `walk` found, in its order."""
-    wanted = reading.settings.kinds and reading.settings.kinds | reading.settings.followed
+    wanted = reading.settings.wanted
     if _LINKER is None or wanted or isinstance(elements, list):
         read_slowly(reading, elements, readers_of(wanted))
     else:

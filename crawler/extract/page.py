@@ -24,6 +24,11 @@ class ExtractSettings:
     product: str = "Linkmill"
     """Name of the crawler, for robots directives addressed to it alone."""
 
+    @property
+    def wanted(self) -> frozenset[Kind]:
+        """Kinds that are read, to be stored or followed; empty for all."""
+        return self.kinds and self.kinds | self.followed
+
 
 class Html(NamedTuple):
     """A page as it is handed to `extract`, but for the settings."""

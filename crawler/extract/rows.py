@@ -56,7 +56,7 @@ class Rows:
         self.resolver = resolver
         self.known = resolver.known
         self.parts = resolver.parts
-        self._kinds = settings.kinds and settings.kinds | settings.followed
+        self._kinds = settings.wanted
         self._stored = settings.kinds
         self.most = settings.max_links
         self.full = len(self._rows) >= self.most

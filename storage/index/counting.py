@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from storage.index.facts import ROLE_OF, Facts, moments, states_of
 from storage.index.layout import Column, Rows, Texts, coded, column, unpacked
 from storage.index.numbers import Bools, Ints, Readings
-from storage.index.ordering import Counts, distinct
+from storage.index.ordering import Counts, distinct, starts_of
 from storage.index.rollups import ADDED, ORDER, used_numbers
 from storage.index.sums import EVER, NEVER, Sums, Whole
 from storage.index.turning import EXTERNAL, seen
@@ -268,7 +268,7 @@ def _different(keys: Sequence[Rows]) -> Rows:
     """Return every key once, in order; `numpy.unique` would hash them, which takes six times as long."""
     made = np.concatenate([np.empty(0, np.int64), *keys])
     made.sort()
-    return made[np.flatnonzero(np.concatenate(([True], made[1:] != made[:-1])))] if len(made) else made
+    return made[starts_of(made)]
 
 
 def _texts_of(found: Iterable[Links]) -> tuple[Column, Counts]:
