@@ -2,7 +2,8 @@
 
 `python -m bench.index [--links N] [--memory-mib M] [--threads T] [--profile]` writes segments of a made-up web with the
 skew of the real one, builds one generation in a child process, so that its peak memory is its own, and asks questions.
-Then 5 % of the pages come anew, and 5 % are fetched again, and are put on top of a generation of the others.
+Then 5 % of the pages come anew, and 5 % are fetched again, and are put on top of a generation of the others, unless
+`--no-updates` says so. `--segments FOLDER` keeps the segments for the next run: 100 million links take long to write.
 """
 
 from __future__ import annotations
@@ -70,18 +71,27 @@ def url(number: int, page: int) -> str:
 
 
 def write_web(folder: Path, links: int) -> Segments:
-    """Write the segments of a crawl that found so many links."""
-    rng = np.random.default_rng(1)
+    """Write the segments of a crawl that found so many links, but for those that are there from an earlier run."""
     pages = max(links // LINKS_A_PAGE, 1)
     hosts = max(pages // PAGES_A_HOST, 2)
     files: tuple[list[Path], list[Path]] = ([], [])
     for start in range(0, pages, PAGES_A_SEGMENT):
         numbers = np.arange(start, min(start + PAGES_A_SEGMENT, pages))
-        tables = (_pages(numbers), _links(numbers, hosts, rng))
-        for kind, table, written in zip(("pages", "links"), tables, files, strict=True):
-            written.append(folder / f"{kind}-{start:08}.parquet")
-            written[-1].write_bytes(encode(table, COMPRESSION_LEVEL))
+        written = [folder / f"{kind}-of-{pages}-{start:08}.parquet" for kind in ("pages", "links")]
+        if not all(file.exists() for file in written):
+            tables = (_pages(numbers), _links(numbers, hosts, np.random.default_rng((1, start))))
+            for table, file in zip(tables, written, strict=True):
+                _write(table, file)
+        for file, of_kind in zip(written, files, strict=True):
+            of_kind.append(file)
     return Segments(*files)
+
+
+def _write(table: pa.Table, file: Path) -> None:
+    """Write a segment at once or not at all."""
+    unfinished = file.with_suffix(".new")
+    unfinished.write_bytes(encode(table, COMPRESSION_LEVEL))
+    unfinished.rename(file)
 
 
 def _pages(numbers: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Table:
@@ -247,6 +257,8 @@ def main() -> None:
     options.add_argument("--memory-mib", type=int, default=1_024)
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--profile", action="store_true", help="print the CPU seconds of each stage of the build")
+    options.add_argument("--segments", type=Path, help="folder in which segments stay, for the next run to use")
+    options.add_argument("--no-updates", action="store_true", help="measure one build and its questions alone")
     options.add_argument("--build", type=Path, help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.build is not None:
@@ -256,12 +268,15 @@ def main() -> None:
         bench = Bench(
             Path(name), ["--memory-mib", str(given.memory_mib), "--threads", str(given.threads)], given.profile
         )
-        segments = write_web(bench.folder, given.links)
+        kept: Path = given.segments or bench.folder
+        kept.mkdir(parents=True, exist_ok=True)
+        segments = write_web(kept.resolve(), given.links)
         raw = sum(file.stat().st_size for files in segments for file in files)
         figures = bench.built("whole", segments)
         _tell(figures, raw, bench.folder / "whole" / "layer=000")
         measure_queries(bench.folder / "whole")
-        measure_updates(bench, segments, figures["cpu_s"])
+        if not given.no_updates:
+            measure_updates(bench, segments, figures["cpu_s"])
 
 
 class Bench(NamedTuple):

@@ -230,12 +230,12 @@ class Resolver:
 
 
 plain_hosts: Final[set[str]] = set()
-"""Hosts that ada leaves as they are: 0.05 us for a host met before, 0.5 for a new one."""
+"""Hosts that ada leaves as they are: 0.05 us for a host met before, 0.5 for a new one, 4 if ada has to be asked."""
 
 
 def is_plain(host: str) -> bool:
-    """Tell whether ada leaves a host as it is, for certain; a host of letters that `_ABSOLUTE` takes."""
-    if "xn--" in host or _PLAIN_HOST(host) is None:
+    """Tell whether ada leaves a host as it is; a host of letters that `_ABSOLUTE` takes."""
+    if ("xn--" in host or _PLAIN_HOST(host) is None) and normalise(f"http://{host}/") != f"http://{host}/":
         return False
     if len(plain_hosts) >= HOSTS_REMEMBERED:
         plain_hosts.clear()
