@@ -128,6 +128,7 @@ def sort_of(href: str, characters_max: int) -> int:
 
 
 _sort_of: Final = double_of(sort_of)
+_join_url: Final = double_of(join_url)
 
 
 class Resolver:
@@ -213,14 +214,14 @@ class Resolver:
         return Refusal.SAME_DOCUMENT if url == self.page else (url, host, fragment or None)
 
     def _join(self, href: str) -> Parts | Refusal:
-        """Ask ada; the longest way, 3.3 us."""
+        """Ask ada; the longest way, 3.3 us, natively 0.9."""
         stripped = href.strip(_STRIPPED)
         if len(stripped) < len(href):
             return self._find(stripped)
         if self._encoding is not None and not href.isascii():
             href = _encode_query(href, self._encoding)
         try:
-            joined = join_url(self._base, href)
+            joined = _join_url(self._base, href)
         except ValueError:
             return Refusal.BAD
         target = _target(joined)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+import ada_url
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,6 +163,23 @@ HREF = st.lists(
 @given(HREF)
 def test_the_sort_is_the_same_of_any_href(href: str) -> None:
     assert native.sort_of(href, url.URL_BYTES_MAX) == url.sort_of(href, url.URL_BYTES_MAX)
+
+
+@given(HREF | st.text(max_size=8))
+def test_a_joined_url_is_the_same(href: str) -> None:
+    try:
+        expected = ada_url.join_url(PAGE, href)
+    except ValueError:
+        with pytest.raises(ValueError):
+            native.join_url(PAGE, href)
+    else:
+        assert native.join_url(PAGE, href) == expected
+
+
+@pytest.mark.parametrize("href", ["\ud800", "http://[", "http://h:99999/"])
+def test_an_href_that_leads_nowhere_is_refused(href: str) -> None:
+    with pytest.raises(ValueError):
+        native.join_url(PAGE, href)
 
 
 ATTRIBUTES = st.lists(
