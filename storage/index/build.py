@@ -20,6 +20,7 @@ from storage.index import contents, refetched
 from storage.index.faults import first_line, interruptible, is_full_disk, is_unwritable
 from storage.index.inputs import HOST_DOMAINS, KINDS, POLICY
 from storage.index.known import write_known
+from storage.index.layout import HANDED_ROWS
 from storage.index.numbers import Hosts, Sources, write_numbers
 from storage.index.refetched import Segments
 from storage.index.stack import Layer, Stack, link_layer
@@ -50,6 +51,10 @@ STAGES: Final = (
 
 SORTED_LINK_BYTES: Final = 640
 """Memory that turning one link may take. Links beyond it are turned in slices of target hosts."""
+
+IN_DATABASE: Final = 0.625
+"""Share of the memory that the scratch database takes for pages: it goes beyond its limit by a third when it sorts, and
+what links are numbered by is made meanwhile. With all of it 100 million links peaked at 1.7 times the memory."""
 
 HOSTS_A_CALL: Final = 50_000
 """Hosts named at a time: bounds what Python holds of them."""
@@ -151,7 +156,7 @@ def _write_layer(
             _select(connection, stage).create(stage)
         limits.tell("sources")
         hosts = Hosts.of(_select(connection, "names").to_arrow_table())
-        world = World(hosts, Sources.of(connection.table("sources").order("number").to_arrow_reader(), out))
+        world = World(hosts, Sources.of(connection.table("sources").order("number").to_arrow_reader(HANDED_ROWS), out))
         limits.tell("pages")
         pages = write_rows(out, "pages", _select(connection, "pages"))
         writer = LinkWriter(connection, (scratch, out), world, limits.tell)
@@ -193,7 +198,7 @@ def _scratch(directory: Path, limits: Limits) -> Iterator[duckdb.DuckDBPyConnect
     of a build and 15 % of one with pages that were fetched again (bench/index.py).
     """
     config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{limits.memory_bytes // 1024}KiB",
+        "memory_limit": f"{int(limits.memory_bytes * IN_DATABASE) // 1024}KiB",
         "threads": limits.threads,
         "temp_directory": str(directory / "spill"),
         # Every output is sorted, so the order of what is read need not be kept, which costs memory.

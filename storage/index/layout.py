@@ -50,6 +50,9 @@ ROW_GROUP_ROWS: Final = 16_384
 ROLL_UP_ROWS: Final = 4_096
 """A look-up reads one or two row groups: small ones answer fast, smaller ones grow the footer (bench/index.py)."""
 
+HANDED_ROWS: Final = 65_536
+"""Rows that the scratch database hands over at a time; a million, which it takes by itself, are 350 MB of sources."""
+
 COLUMNS: Final = "columns.parquet"
 """A file without rows in the folder of a table of links. It has all columns: parts lack those that are null throughout
 (half of 26, and a quarter of the time of writing)."""

@@ -216,9 +216,8 @@ def _codes(layers: Sequence[Path], name: str) -> Texts:
 def _stored(
     batches: Iterable[pa.RecordBatch], schema: pa.Schema, kept: list[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the columns that are stored, and keep the others."""
+    """Yield the columns that are stored, and keep copies of the others: DuckDB frees a batch as a whole."""
     for batch in batches:
-        kept.append(
-            pa.RecordBatch.from_arrays(batch.columns[TEXTS - 2 :], schema=pa.schema(list(batch.schema)[TEXTS - 2 :]))
-        )
+        numbers = batch.select(list(range(TEXTS - 2, batch.num_columns)))
+        kept.append(pa.ipc.read_record_batch(numbers.serialize(), numbers.schema))
         yield pa.RecordBatch.from_arrays(batch.columns[:TEXTS], schema=schema)

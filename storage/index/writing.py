@@ -17,9 +17,9 @@ import pyarrow as pa
 from storage.index import rollups, sums
 from storage.index.facts import Facts
 from storage.index.layout import (
+    HANDED_ROWS,
     LINK_TABLES,
     LINKS,
-    ROLL_UP_ROWS,
     TEXT,
     coded,
     column,
@@ -237,7 +237,7 @@ class LinkWriter:
 
 def write_rows(out: Path, table: str, rows: duckdb.DuckDBPyRelation) -> int:
     """Write the rows of a statement as a table of one part; return how many there are."""
-    reader = rows.to_arrow_reader(ROLL_UP_ROWS * 16)
+    reader = rows.to_arrow_reader(HANDED_ROWS)
     count = 0
     with part(out, table, 0, reader.schema) as file:
         for batch in reader:
