@@ -18,19 +18,25 @@ COMPILED: Final = [
     "crawler/admission.py",
     "crawler/body.py",
     "crawler/charset.py",
+    "crawler/counted.py",
+    "crawler/deadlines.py",
     "crawler/encodings.py",
     *sorted(map(str, Path("crawler/extract").glob("[a-z]*.py"))),
+    "crawler/fetch.py",
     "crawler/fields.py",
     "crawler/frontier.py",
     "crawler/guard.py",
     "crawler/headers.py",
     "crawler/hostqueue.py",
     "crawler/jobs.py",
+    "crawler/limits.py",
+    "crawler/outage.py",
     "crawler/outcome.py",
     "crawler/pages.py",
     "crawler/politeness.py",
     "crawler/refill.py",
     "crawler/robots.py",
+    "crawler/robots_book.py",
     "crawler/robots_policy.py",
     "crawler/robots_rules.py",
     "crawler/scope.py",
@@ -42,7 +48,8 @@ COMPILED: Final = [
     "crawler/url.py",
     "storage/records.py",
 ]
-"""What every page passes through, and what those modules share. No async shell: awaiting gains nothing."""
+"""What every page passes through, and what those modules share. Of the async shell only `fetch`, which does much
+between its waits: awaiting gains nothing."""
 
 NATIVE: Final = {"crawler.native": "crawler/native.pyx", "storage.native": "storage/native.pyx"}
 """Doubles of functions in Python that pass over every byte or node of a page, or every row of a batch."""

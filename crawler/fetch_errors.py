@@ -1,7 +1,7 @@
 """What each fault of a library means for the crawl: the one table from exceptions to `Failure`.
 
 Rule: every exception in the table becomes exactly one failure; one that is not in it is a bug or the operator's and
-propagates. `crawler.fetch` alone catches them.
+propagates. `crawler.fetch` alone catches them. Not compiled: a compiled class has no docstring to tell the operator.
 """
 
 from __future__ import annotations
@@ -34,6 +34,13 @@ class NoAnswerError(Exception):
 
 class TooManyOpenFilesError(Exception):
     """The limit of open files is reached: raise it (ulimit -n) or lower fetch.concurrency."""
+
+
+class UnsafeLibraryError(Exception):
+    """{name} {found} is installed, but {least} or later is needed: {reason}."""
+
+    def __init__(self, name: str, found: str, least: str, reason: str) -> None:
+        super().__init__((self.__doc__ or "").format(name=name, found=found, least=least, reason=reason))
 
 
 FAILURES: Final[tuple[tuple[type[BaseException], Failure, str], ...]] = (

@@ -20,7 +20,7 @@ from crawler.jobs import RobotsFetch
 from crawler.outcome import Request
 from crawler.politeness import Courtesy, Gate, Pace
 from crawler.robots_policy import RobotsState
-from storage.records import Failure, HostRow, QueueRow, Via
+from storage.records import Failure, HostRow, QueueRow
 
 HEAD_ROWS: Final = 128
 """Rows of one host kept in RAM: two minutes of work at one request a second, 20 KB."""
@@ -181,7 +181,7 @@ class HostQueue:
             row.host_id,
             row.seq,
             row.depth,
-            Via(row.via),
+            row.via,
             row.discovered_from,
             row.discovered_at,
             row.tries,

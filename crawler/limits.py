@@ -17,7 +17,8 @@ class Limits:
     """The limits of one run; what earlier parts of a resumed run used up counts."""
 
     def __init__(self, settings: CrawlSettings, stats: Stats, board: Board | None = None) -> None:
-        self._settings = settings
+        self._max_pages = settings.max_pages
+        self._max_bytes = settings.max_bytes
         self._counters = stats.counters
         self._board = board
         self.sent = 0
@@ -25,14 +26,13 @@ class Limits:
 
     def reached(self) -> str | None:
         """Return the stop reason when a limit is reached, counting the pages under way."""
-        settings = self._settings
-        if not settings.max_pages and not settings.max_bytes:
+        if not self._max_pages and not self._max_bytes:
             return None
         pages, wire_bytes = self._counters["attempts"] + self.sent, self._counters["bytes.wire"]
         if self._board is not None:
             pages, wire_bytes = self._board.tell(pages, wire_bytes)
-        if settings.max_pages and pages >= settings.max_pages:
+        if self._max_pages and pages >= self._max_pages:
             return "page limit"
-        if settings.max_bytes and wire_bytes >= settings.max_bytes:
+        if self._max_bytes and wire_bytes >= self._max_bytes:
             return "byte limit"
         return None

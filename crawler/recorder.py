@@ -110,6 +110,11 @@ class Recorder:
         """Ask for a commit now: somebody waits for rows that only it will put on disk."""
         self._due.set()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether `room` would wait."""
+        return not self._room.is_set()
+
     async def room(self) -> None:
         """Wait while more would be lost by a crash than the settings allow."""
         await self._room.wait()

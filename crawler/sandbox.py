@@ -70,7 +70,7 @@ class Sandbox:
         html = html_of(request.url, outcome)
         if html is None:
             return None
-        match guard.judge(html.body, html.encoding):
+        match guard.judge_larger(html.body, html.encoding):
             case guard.Verdict.HERE:
                 return None
             case guard.Verdict.ISOLATE:

@@ -16,10 +16,10 @@ import socket
 from base64 import b64encode
 from collections.abc import Callable
 from time import monotonic
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import aiohttp
-from aiohttp import ClientRequest, ClientTimeout, TCPConnector, ThreadedResolver
+from aiohttp import ClientRequest, ClientTimeout, HttpVersion, TCPConnector, ThreadedResolver
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import AddrInfoType, Connection
 from aiohttp.http_parser import RawResponseMessage
@@ -57,6 +57,19 @@ NO_TIMERS: Final = ClientTimeout(total=None, connect=None, sock_read=None, sock_
 Body = CountedBody | StreamReader
 
 
+class Head(Protocol):
+    """What a fetch reads of a `RawResponseMessage`, which is a tuple for type checkers alone: compiled code minds."""
+
+    @property
+    def version(self) -> HttpVersion: ...
+    @property
+    def code(self) -> int: ...
+    @property
+    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]: ...
+    @property
+    def chunked(self) -> bool: ...
+
+
 def _ignored() -> None:
     """Be told of a piece before anyone asked."""
 
@@ -88,7 +101,7 @@ class Wire(ResponseHandler):
             self._counted.fail(aiohttp.ClientPayloadError(f"{self._counted.left} bytes of the body are missing"))
         super().connection_lost(exc)
 
-    async def ask(self, request: bytes, heard: Callable[[], None] = _ignored) -> tuple[RawResponseMessage, Body]:
+    async def ask(self, request: bytes, heard: Callable[[], None] = _ignored) -> tuple[Head, Body]:
         """Send `request` and wait for the head of the final answer; return it and its body.
 
         `heard` is called for each piece of the body that arrives unread.
@@ -252,14 +265,12 @@ class Connections(TCPConnector):
         """Idle connections of all routes with when they began to be, in that order."""
         self._expiry: asyncio.TimerHandle | None = None
 
-    async def open(self, route: Route) -> tuple[Connection, Wire]:
-        """Take a connection that was kept or make one; `keep` or `close` it once."""
-        connection = self._kept_for(route) or await self.connect(route.request, [], NO_TIMERS)
-        wire = connection.protocol
-        assert isinstance(wire, Wire)
-        return connection, wire
+    async def open(self, route: Route) -> Connection:
+        """Make a connection; `keep` or `close` it once."""
+        return await self.connect(route.request, [], NO_TIMERS)
 
-    def _kept_for(self, route: Route) -> Connection | None:
+    def kept(self, route: Route) -> Connection | None:
+        """Take a connection that was kept, if there is one; `keep` or `close` it once."""
         kept_since = monotonic() - KEEP_ALIVE_S
         while route.kept:
             connection = route.kept.pop()

@@ -12,7 +12,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Final, assert_never
 
 from crawler.addresses import Endpoint
@@ -250,7 +249,7 @@ class Worker:
         if was_ongoing != self._outage.ongoing:
             self._parts.stats.counters["outages"] += not was_ongoing
             self._bell.ring_all()
-        return replace(outcome, outage=True) if at_fault and isinstance(outcome, Failed) else outcome
+        return outcome._replace(outage=True) if at_fault and isinstance(outcome, Failed) else outcome
 
     async def _resolve(self, job: Resolve) -> None:
         answer = await self._parts.resolver.resolve(job.host)
@@ -283,7 +282,11 @@ class Worker:
 
     async def _next_job(self) -> Job | None:
         """Return the next job when there is one, None when the crawl stops."""
-        while await self._goes_on():
+        while self.stop_reason is None:
+            if self.paused or self._recorder.is_full:
+                await self._recorder.room()
+                await self._going_on.wait()
+                continue
             limit = self._limits.reached()
             if limit is not None:
                 self._end(limit)
@@ -306,13 +309,6 @@ class Worker:
                 break
             await self._bell.sleep(self._frontier.next_at())
         return None
-
-    async def _goes_on(self) -> bool:
-        """Wait for room in the batch and on the disk; tell whether there is anything to do then."""
-        if self.stop_reason is None:
-            await self._recorder.room()
-            await self._going_on.wait()
-        return self.stop_reason is None
 
     async def _refill(self) -> None:
         """Read rows from disk for the hosts that wish for them."""

@@ -89,7 +89,7 @@ def fault_of(error: Exception) -> tuple[int, tuple[str, ...]] | None:
     """Return the exit code and the lines of what the operator has to mend; None for a bug."""
     from config import ConfigError
     from crawler.crew import WorkerDies
-    from crawler.fetch import UnsafeLibraryError
+    from crawler.fetch_errors import UnsafeLibraryError
     from storage.errors import DataMissing, StorageError
 
     match error:
