@@ -24,6 +24,7 @@ from crawler.addresses import AddressGuard, Endpoint, literal
 from crawler.body import ACCEPT_ENCODING, Decoder
 from crawler.counted import CountedBody
 from crawler.deadlines import Deadlines, Flight
+from crawler.errors import UnsafeLibraryError
 from crawler.fetch_errors import WEB_FAULTS, BlockedAddressError, NoAnswerError, failure_of, let_go, one_line
 from crawler.fields import decode, encode
 from crawler.outcome import Answer, Failed, Fetched, Headers, Outcome, Redirected, first_of
@@ -55,13 +56,6 @@ DRAIN_S: Final = 1.0
 
 MAX_ROUTES: Final = 4_096
 """Routes kept, 1.6 KB each; making one costs 11 us."""
-
-
-class UnsafeLibraryError(Exception):
-    """{name} {found} is installed, but {least} or later is needed: {reason}."""
-
-    def __init__(self, name: str, found: str, least: str, reason: str) -> None:
-        super().__init__((self.__doc__ or "").format(name=name, found=found, least=least, reason=reason))
 
 
 LEASE_LOOK_S: Final = 0.05

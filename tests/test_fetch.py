@@ -9,7 +9,8 @@ import pytest
 import uvloop
 
 from crawler import fetch
-from crawler.fetch import DRAIN_BYTES, UnsafeLibraryError, check_versions
+from crawler.errors import UnsafeLibraryError
+from crawler.fetch import DRAIN_BYTES, check_versions
 from crawler.outcome import Failed, Fetched, Redirected
 from storage.records import Failure, RedirectKind, Truncated
 from tests.fetching import HTML, PAGE, failure_of, outcome_of, serving
