@@ -44,6 +44,7 @@ COMPILED: Final = [
     "crawler/settling.py",
     "crawler/share.py",
     "crawler/stats.py",
+    "crawler/suffixes.py",
     "crawler/traps.py",
     "crawler/url.py",
     "storage/records.py",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from crawler.board import Board
 from crawler.dispatch import LINE_BYTES_MAX, Ended, Fault, Order, State, first_of, line_of, report_in, stop_line
+from crawler.errors import WorkerDies
 from crawler.stats import Snapshot
 from crawler.supervisor import Crawl, Watch
 from crawler.url import domains_of, host_of, shard_of
@@ -52,13 +53,6 @@ STRIKES: Final = 2
 
 
 DEATHS: Final = "workers.died"
-
-
-class WorkerDies(Exception):
-    """Worker processes end again and again before they have fetched anything; what they wrote above tells why."""
-
-    def __str__(self) -> str:
-        return type(self).__doc__ or type(self).__name__
 
 
 @dataclass(slots=True)

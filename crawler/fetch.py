@@ -23,15 +23,8 @@ from crawler.addresses import AddressGuard, Endpoint, literal
 from crawler.body import ACCEPT_ENCODING, Decoder
 from crawler.counted import CountedBody
 from crawler.deadlines import Deadlines, Flight
-from crawler.fetch_errors import (
-    WEB_FAULTS,
-    BlockedAddressError,
-    NoAnswerError,
-    UnsafeLibraryError,
-    failure_of,
-    let_go,
-    one_line,
-)
+from crawler.errors import UnsafeLibraryError
+from crawler.fetch_errors import WEB_FAULTS, BlockedAddressError, NoAnswerError, failure_of, let_go, one_line
 from crawler.fields import decode, encode
 from crawler.outcome import Answer, Failed, Fetched, Headers, Outcome, Redirected, first_of
 from crawler.wire import Body, Connections, Head, Route, Wire
@@ -62,6 +55,7 @@ DRAIN_S: Final = 1.0
 
 MAX_ROUTES: Final = 4_096
 """Routes kept, 1.6 KB each; making one costs 11 us."""
+
 
 LEASE_LOOK_S: Final = 0.05
 """Between two looks whether a lease that had run out was renewed."""

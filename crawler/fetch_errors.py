@@ -36,13 +36,6 @@ class TooManyOpenFilesError(Exception):
     """The limit of open files is reached: raise it (ulimit -n) or lower fetch.concurrency."""
 
 
-class UnsafeLibraryError(Exception):
-    """{name} {found} is installed, but {least} or later is needed: {reason}."""
-
-    def __init__(self, name: str, found: str, least: str, reason: str) -> None:
-        super().__init__((self.__doc__ or "").format(name=name, found=found, least=least, reason=reason))
-
-
 FAILURES: Final[tuple[tuple[type[BaseException], Failure, str], ...]] = (
     # First match counts: subclasses stand before their bases.
     (BlockedAddressError, Failure.BLOCKED_ADDRESS, "the guard refused the socket"),

@@ -71,8 +71,7 @@ def collecting_seldom() -> Iterator[None]:
     (`bench/crawl.py`); resident size is the same.
     """
     before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # with the 40 objects of loading that could be freed: to look for them takes 30 ms of every worker
     gc.set_threshold(COLLECT_AFTER, 20, 100)
     try:
         yield

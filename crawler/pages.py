@@ -12,9 +12,10 @@ from typing import Final, NamedTuple, assert_never
 from xxhash import xxh3_128_digest
 
 from crawler import charset, headers
-from crawler.extract import PARSER, ExtractSettings, Html, Page, extract, extract_header
+from crawler.extract import ExtractSettings, Html, Page, extract, extract_header
 from crawler.outcome import Answer, Failed, Fetched, Outcome, Redirected, Request
-from crawler.url import NORMALISER, PSL, Refusal, Resolver, Target, domains_of, shard_of
+from crawler.url import Refusal, Resolver, Target, domains_of, shard_of
+from crawler.versions import NORMALISER, PARSER, PSL
 from storage.records import (
     AnchorSource,
     CanonicalSource,

@@ -133,7 +133,9 @@ def page_table(pages: Sequence[PageRow]) -> tuple[pa.Table, int]:
 def link_table(fetches: np.ndarray[tuple[int], np.dtype[np.int64]], links: Sequence[LinkRow]) -> tuple[pa.Table, int]:
     """Return the Arrow table of `links`, the source page of each in `fetches`, and the number of texts repaired."""
     table, repaired = table_of(LINKS.remove(0), links)
-    return table.add_column(0, LINKS.field("fetch"), pa.array(fetches)), repaired
+    # Not pa.array, which would load numpy.ma to look for a mask: 20 ms of every worker.
+    column = pa.Array.from_buffers(pa.int64(), len(fetches), [None, pa.py_buffer(fetches.data)])
+    return table.add_column(0, LINKS.field("fetch"), column), repaired
 
 
 def read_table(path: Path) -> pa.Table:

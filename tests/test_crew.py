@@ -26,8 +26,9 @@ from bench.vweb.spec import NO_FAULTS, WebSpec
 from config import Settings
 from crawler import crew as module
 from crawler.board import Board
-from crawler.crew import Crew, Post, WorkerDies, crawl_of, usable_cores, workers_for
+from crawler.crew import Crew, Post, crawl_of, usable_cores, workers_for
 from crawler.dispatch import State
+from crawler.errors import WorkerDies
 from crawler.supervisor import Report
 from crawler.url import fingerprint
 from storage.directory import DataDirectory, is_held

@@ -9,8 +9,8 @@ import pytest
 import uvloop
 
 from crawler import fetch
+from crawler.errors import UnsafeLibraryError
 from crawler.fetch import DRAIN_BYTES, check_versions
-from crawler.fetch_errors import UnsafeLibraryError
 from crawler.outcome import Failed, Fetched, Redirected
 from storage.records import Failure, RedirectKind, Truncated
 from tests.fetching import HTML, PAGE, failure_of, outcome_of, serving

@@ -7,6 +7,9 @@ Ctrl-C, a crawl by the second.
 
 from __future__ import annotations
 
-from crawler.cli.app import main
 
-__all__ = ["main"]
+def main() -> None:
+    """Run the command named on the command line."""
+    from crawler.cli.app import main as run  # here, because workers use the package's logs and have no commands
+
+    run()

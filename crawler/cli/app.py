@@ -88,8 +88,7 @@ def _run() -> int:
 def fault_of(error: Exception) -> tuple[int, tuple[str, ...]] | None:
     """Return the exit code and the lines of what the operator has to mend; None for a bug."""
     from config import ConfigError
-    from crawler.crew import WorkerDies
-    from crawler.fetch_errors import UnsafeLibraryError
+    from crawler.errors import UnsafeLibraryError, WorkerDies
     from storage.errors import DataMissing, StorageError
 
     match error:

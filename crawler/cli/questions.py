@@ -144,7 +144,7 @@ def index(
     import config as settings_of
     from crawler.cli.target import name_hosts
     from crawler.memory import keep_freed_memory
-    from crawler.url import NORMALISER, PSL
+    from crawler.versions import NORMALISER, PSL
     from storage.index.build import Limits
     from storage.index.publish import build_index
 

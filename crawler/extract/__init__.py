@@ -7,6 +7,5 @@ plain data, with `place` and `anchors`), `elements` (what links), `words` and `r
 
 from crawler.extract.document import extract, extract_header
 from crawler.extract.page import ExtractSettings, Html, Page, Refresh
-from crawler.extract.tree import PARSER
 
-__all__ = ["PARSER", "ExtractSettings", "Html", "Page", "Refresh", "extract", "extract_header"]
+__all__ = ["ExtractSettings", "Html", "Page", "Refresh", "extract", "extract_header"]

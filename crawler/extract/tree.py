@@ -7,26 +7,18 @@ a probe document, because comparing numbers costs a third of comparing names. Wh
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Final
 
-from selectolax.lexbor import (
-    LEXBOR_VERSION_MAJOR,
-    LEXBOR_VERSION_MINOR,
-    LexborDocumentOptions,
-    LexborHTMLParser,
-)
+from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser
 from selectolax.lexbor import LexborNode as Node
 
 from crawler import charset
 from crawler.encodings import NOT_ASCII
 
-__all__ = ["HIDDEN", "PARSER", "TAGS", "TEXT", "Attributes", "Node", "is_inside", "parse", "with_role"]
+__all__ = ["HIDDEN", "TAGS", "TEXT", "Attributes", "Node", "is_inside", "parse", "with_role"]
 
 Attributes = dict[str, str | None]
 """The attributes of an element by name; None is the value of one that has none."""
-
-PARSER: Final = f"lexbor {LEXBOR_VERSION_MAJOR}.{LEXBOR_VERSION_MINOR} selectolax {version('selectolax')}"
 
 _UTF_8: Final = frozenset({"utf-8", "utf8"})
 _BOM: Final = b"\xef\xbb\xbf"
