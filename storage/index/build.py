@@ -49,9 +49,6 @@ STAGES: Final = (
 )
 """Tables of the scratch database, in the order they need each other."""
 
-SORTED_LINK_BYTES: Final = 640
-"""Memory that turning one link may take. Links beyond it are turned in slices of target hosts."""
-
 IN_DATABASE: Final = 0.625
 """Share of the memory that the scratch database takes for pages: it goes beyond its limit by a third when it sorts, and
 what links are numbered by is made meanwhile. With all of it 100 million links peaked at 1.7 times the memory."""
@@ -159,9 +156,10 @@ def _write_layer(
         world = World(hosts, Sources.of(connection.table("sources").order("number").to_arrow_reader(HANDED_ROWS), out))
         limits.tell("pages")
         pages = write_rows(out, "pages", _select(connection, "pages"))
+        connection.execute(text_of("storage.index.sql", "drop_visits"))
         writer = LinkWriter(connection, (scratch, out), world, limits.tell)
         # No page of the history was visited once: its links come from `repeated`.
-        links = writer.write(new.links, max(limits.memory_bytes // SORTED_LINK_BYTES, 1), limits.memory_bytes)
+        links = writer.write(new.links, limits.memory_bytes)
     return Layer(out.name, 0, pages, links, len(world.sources.place), 0)
 
 
