@@ -8,7 +8,6 @@ A normal form is http or https, serialised by the URL Standard, without fragment
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from enum import Enum
 from functools import cache
 from importlib.metadata import version
@@ -312,7 +311,7 @@ _domains: Final[dict[str, Domains]] = {}
 def domains_of(host: str) -> Domains:
     """Return both registered domains of a host; addresses and hosts without one stand for themselves.
 
-    0.05 us for a host met before, 7 us for a new one; the first call reads the list (27 ms).
+    0.05 us for a host met before, 7 us for a new one; the first call reads the list (24 ms).
     """
     known = _domains.get(host)
     if known is None:
@@ -338,18 +337,18 @@ def registered_domain(host: str) -> str | None:
 @cache
 def _suffix_lists() -> tuple[PublicSuffixList, PublicSuffixList]:
     """Return the ICANN section of the Public Suffix List, and the whole list."""
-    # Read once, and only those names encoded that are not ASCII: 27 ms for both instead of 75, in every worker.
-    rules = list(_suffix_rules())
-    icann, whole = [PublicSuffixList(rules, accept_encoded_idn=False, only_icann=only) for only in (True, False)]
-    return icann, whole
+    # Read once, without its comments, and only those names encoded that are not ASCII: 24 ms for both lists instead
+    # of 75, in every worker and each build of the index.
+    icann, _, private = Path(PSLFILE).read_text(encoding="utf-8").partition("// ===END ICANN DOMAINS===")
+    rules = _suffix_rules(icann)
+    whole = rules + _suffix_rules(private)
+    return PublicSuffixList(rules, accept_encoded_idn=False), PublicSuffixList(whole, accept_encoded_idn=False)
 
 
-def _suffix_rules() -> Iterator[str]:
-    """Yield the lines of the list; after a name that is not ASCII the same as it stands in normal forms."""
-    for line in Path(PSLFILE).read_text(encoding="utf-8").splitlines():
-        yield line
-        if not (line.isascii() or line.startswith("//")):
-            yield idna_to_ascii(line.split(" ")[0]).decode()
+def _suffix_rules(section: str) -> list[str]:
+    """Return the rules of a section of the list, those that are not ASCII also as they stand in normal forms."""
+    rules = [line.split(" ")[0] for line in section.splitlines() if line and not line.startswith("//")]
+    return rules + [idna_to_ascii(rule).decode() for rule in rules if not rule.isascii()]
 
 
 def shard_of(domain: str) -> int:

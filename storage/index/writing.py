@@ -73,7 +73,7 @@ class LinkWriter:
 
     def write(self, files: Sequence[Path], memory_bytes: int) -> int:
         """Write all tables of links, and how many each source has; return how many there are."""
-        self._keep_in_database(memory_bytes // 2)
+        keep_in_database(self._connection, memory_bytes // 2)
         for table in LINK_TABLES:
             write_columns(self._out, table)
         self._write_tables(self._raw(files), memory_bytes)
@@ -106,7 +106,7 @@ class LinkWriter:
         self._source_slices = source_slices
         if slices.cut_domains.any():
             self._merging = Merging(self._scratch, slices, self._world)
-        self._keep_in_database(memory_bytes // 4)
+        keep_in_database(self._connection, memory_bytes // 4)
         for number in range(aside.count):
             self._tell(f"turning links, slice {number + 1} of {aside.count}")
             self._write_slice(turned(aside.take(number), self._world, self._targets), number)
@@ -115,13 +115,8 @@ class LinkWriter:
             links = joined([*self._laid_aside.take(number)] or [LINKS.empty_table()])
             self._write_part("outlinks", number, back(links, self._world))
         self._tell("roll-ups")
-        self._keep_in_database(memory_bytes // 2)
+        keep_in_database(self._connection, memory_bytes // 2)
         self._sort_pieces()
-
-    def _keep_in_database(self, memory_bytes: int) -> None:
-        """Share memory between the database and the columns of links."""
-        values = {"memory": f"{memory_bytes // 1024}KiB"}
-        self._connection.execute(text_of("storage.index.sql", "set_memory"), values)
 
     def _raw(self, files: Sequence[Path]) -> Iterator[pa.Table]:
         """Yield all links, counted by their source."""
@@ -244,6 +239,11 @@ class LinkWriter:
         if self._laid_aside is None:
             return ()
         return SORTED_AT_THE_END if self._merging is None else ("hosts", *SORTED_AT_THE_END)
+
+
+def keep_in_database(connection: duckdb.DuckDBPyConnection, memory_bytes: int) -> None:
+    """Share memory between the database and the columns of links."""
+    connection.execute(text_of("storage.index.sql", "set_memory"), {"memory": f"{memory_bytes // 1024}KiB"})
 
 
 def write_rows(out: Path, table: str, rows: duckdb.DuckDBPyRelation) -> int:

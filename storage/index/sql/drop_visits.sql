@@ -2,4 +2,3 @@
 DROP TABLE visits;
 DROP TABLE latest;
 DROP TABLE effects;
-DROP TABLE sources;
