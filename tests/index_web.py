@@ -50,8 +50,8 @@ def link(target: str, anchor: str = "text", **columns: Any) -> LinkRow:
 
 
 def links_take(patched: pytest.MonkeyPatch, each: int) -> None:
-    """Have each raw link count as so many bytes, so that a small web is built in slices."""
-    patched.setattr(writing, "memory_of", lambda links: links.num_rows * each)
+    """Have each raw link of a slice count as so many bytes, so that a small web is built in slices."""
+    patched.setattr(writing, "memory_of", lambda links: links.num_rows * each / writing.SHARE)
 
 
 class Everywhere(Target):

@@ -43,6 +43,10 @@ from storage.statements import text_of
 SORTED_AT_THE_END: Final = ("domains", "domain_pairs", "anchors")
 """Roll-ups whose order is not that of the slices."""
 
+SHARE: Final = 3
+"""A slice takes so small a share of the memory: the rest is the database's and that of links that wait, and what lies
+closer together is turned faster (0.20 us a link in slices of 1.7 million, 0.33 in slices of 5 million)."""
+
 WAITING: Final = 2
 """Raw links wait in memory for so many parts of a slice: the texts of a slice are put together for many segments at
 once."""
@@ -81,7 +85,7 @@ class LinkWriter:
         return self._links
 
     def _write_tables(self, raw: Iterator[pa.Table], memory_bytes: int) -> None:
-        """Turn all links at once, or in slices of as many as memory was found to hold."""
+        """Turn all links at once if memory holds them, else in slices."""
         self._tell("reading links")
         held: deque[pa.Table] = deque()
         taken = 0
@@ -89,7 +93,7 @@ class LinkWriter:
             held.append(links)
             taken += memory_of(links)
             if taken > memory_bytes:
-                slice_links = max(memory_bytes * sum(table.num_rows for table in held) // taken, 1)
+                slice_links = max(memory_bytes * sum(table.num_rows for table in held) // (taken * SHARE), 1)
                 self._write_slices(chain(_drained(held), raw), slice_links, memory_bytes)
                 return
         self._tell("turning links")
