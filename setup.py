@@ -44,7 +44,6 @@ COMPILED: Final = [
     "crawler/settling.py",
     "crawler/share.py",
     "crawler/stats.py",
-    "crawler/suffixes.py",
     "crawler/traps.py",
     "crawler/url.py",
     "storage/records.py",

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from storage.asking import EVERYTHING, LAST, Mode, Target
+from storage.index import writing
 from storage.index.build import Limits, Plan, write_generation
 from storage.index.inputs import HOST_DOMAINS
 from storage.index.layout import LINK_TABLES, parts
@@ -45,6 +47,11 @@ def link(target: str, anchor: str = "text", **columns: Any) -> LinkRow:
     """Return a link to `target`."""
     row = LinkRow(target, host(target), None, Kind.A, 0, anchor, 1, False, False, 3, 0, 0, None, None, None)
     return row._replace(**columns)
+
+
+def links_take(patched: pytest.MonkeyPatch, each: int) -> None:
+    """Have each raw link of a slice count as so many bytes, so that a small web is built in slices."""
+    patched.setattr(writing, "memory_of", lambda links: links.num_rows * each / writing.SHARE)
 
 
 class Everywhere(Target):

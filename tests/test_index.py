@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from storage.index import build as index_build
 from storage.index import publish
 from storage.index.build import Limits, OutOfMemory, Plan, write_generation
 from storage.index.layout import TABLES, parts
@@ -22,7 +21,7 @@ from storage.manifest import Manifest
 from storage.records import Failure, Kind, LinkRow, RedirectKind, Rel, Robots, Truncated
 from storage.sqlite import CrawlStore
 from tests.index_oracle import Oracle, rolled_up
-from tests.index_web import LIMITS, Web, host, link, name_hosts
+from tests.index_web import LIMITS, Web, host, link, links_take, name_hosts
 from tests.store_rows import NOW, fetched
 
 A, B, C = "https://www.a.example/", "https://b.example/x", "https://c.example/"
@@ -288,7 +287,7 @@ def test_slices_of_a_few_links_make_the_same_tables(tmp_path: Path, monkeypatch:
     at_once.mkdir()
     sliced.mkdir()
     expected = web.build(at_once)
-    monkeypatch.setattr(index_build, "SORTED_LINK_BYTES", LIMITS.memory_bytes // 7)
+    links_take(monkeypatch, LIMITS.memory_bytes // 7)
     built = web.build(sliced)
     assert len(parts(built.layer, "backlinks")) > 1
     assert len(parts(built.layer, "outlinks")) > 1

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.asking import EVERYTHING, Filters, Mode, Page, Target
-from storage.index import build, counting, publish
+from storage.index import counting, publish
 from storage.index.build import Limits, Plan, write_generation
 from storage.index.publish import build_index
 from storage.index.refetched import Segments
@@ -24,7 +24,7 @@ from storage.query import Index
 from storage.records import Batch, LinkRow, PageRow
 from storage.segments import link_table, page_table
 from storage.sqlite import CrawlStore
-from tests.index_web import WORLD, Web, link, name_hosts
+from tests.index_web import WORLD, Web, link, links_take, name_hosts
 from tests.store_rows import NOW
 from tests.test_index import random_web
 from tests.test_index_slices import CHOICES, odd_web, targets
@@ -106,7 +106,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Index, Inde
     segments = write_segments(web, folder, cuts)
     whole = generation(folder / "whole", Plan(together(segments)))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(build, "SORTED_LINK_BYTES", 1 << 21)
+        links_take(patched, 1 << 21)
         steps, most = grown(folder, segments, chance)
     assert most > 2
     with Index.open_generation(whole, 1) as expected, Index.open_generation(steps, 1, FEW_HELD) as found:

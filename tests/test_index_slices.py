@@ -11,12 +11,11 @@ import pyarrow as pa
 import pytest
 
 from storage.asking import EVERYTHING, OUTSIDE_OF, STATES, Filters, Mode, Scope, Target
-from storage.index import build
 from storage.index.layout import TABLES, parts
 from storage.query import Index
 from storage.records import Kind
 from tests.index_oracle import HYPERLINKS, Oracle, rolled_up
-from tests.index_web import LIMITS, Web, domain, host, link
+from tests.index_web import LIMITS, Web, domain, host, link, links_take
 
 HOSTS = tuple(f"{name}.example" for name in ("big", "big-shop", "www.big", "a.www.big", "x.big", "z", "é"))
 ODD = ("", "a?x=%27", "a/", "a", "a!", "A", "~", "ü", "漢", "\U0001f600", "a" * 300, "%00", "a b")
@@ -50,7 +49,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Return an index in slices of several sizes, and the expected links."""
     web = odd_web(3)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(build, "SORTED_LINK_BYTES", request.param)
+        links_take(patched, request.param)
         folder = web.build(tmp_path_factory.mktemp("web")).folder
     assert (len(parts(folder / "layer=000", "backlinks")) > 5) == (request.param > 1)
     return folder, Oracle(web).backlinks()
@@ -172,7 +171,7 @@ def test_cut_domain_has_the_roll_ups_of_a_whole_one(tmp_path: Path, monkeypatch:
     for folder in folders:
         folder.mkdir()
     expected = web.build(folders[0])
-    monkeypatch.setattr(build, "SORTED_LINK_BYTES", LIMITS.memory_bytes // 20)
+    links_take(monkeypatch, LIMITS.memory_bytes // 20)
     cut = web.build(folders[1])
     assert len(parts(cut.layer, "backlinks")) > 10
     # Sums of a source to a host that was cut have a row for each slice.

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.index import build
 from storage.index.sums import COUNTS, TABLE
-from tests.index_web import LIMITS
+from tests.index_web import LIMITS, links_take
 from tests.test_index_slices import odd_web
 
 
@@ -17,7 +16,7 @@ from tests.test_index_slices import odd_web
 def test_sums_of_sources_add_up_to_roll_ups_of_hosts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link_bytes: int
 ) -> None:
-    monkeypatch.setattr(build, "SORTED_LINK_BYTES", link_bytes)
+    links_take(monkeypatch, link_bytes)
     generation = odd_web(5).build(tmp_path)
     rows = generation.rows(TABLE)
     for host in generation.rows("hosts"):

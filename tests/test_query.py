@@ -14,12 +14,12 @@ from storage import query
 from storage.asking import EVERYTHING, OUTSIDE_OF, STATES, Filters, Mode, Page, Scope, Target
 from storage.cursor import CursorMismatch, CursorOutdated, CursorUnreadable
 from storage.errors import DataCorrupt, DataMissing
-from storage.index import build, stack
+from storage.index import stack
 from storage.index.publish import build_index
 from storage.query import Answer, GenerationGone, Index, IndexDamaged, IndexMissing
 from storage.records import Kind, Rel
 from storage.sqlite import CrawlStore
-from tests.index_web import LIMITS, Web, link, name_hosts
+from tests.index_web import LIMITS, Web, link, links_take, name_hosts
 from tests.store_rows import NOW, fetched
 from tests.vectors import load
 
@@ -57,7 +57,7 @@ def small_web() -> Web:
 def folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Path]:
     """Return a generation, with its links in one part and in a part for nearly every host."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(build, "SORTED_LINK_BYTES", request.param)
+        links_take(patched, request.param)
         yield small_web().build(tmp_path_factory.mktemp("web")).folder
 
 

@@ -178,6 +178,12 @@ def test_every_target_is_a_normal_form(href: str, base: str) -> None:
         assert url.host_of(target.url) == target.host
 
 
+@pytest.mark.parametrize("row", load("psl.json"), ids=lambda row: str(row["host"]))
+def test_registered_domain_is_the_public_suffix_lists(row: dict[str, Any]) -> None:
+    host = row["host"] or ""
+    assert url.registered_domain(host) == row["registered_domain"]
+
+
 DOMAINS = [
     ("www.example.co.uk", "example.co.uk", "example.co.uk"),
     ("me.github.io", "github.io", "me.github.io"),

@@ -25,7 +25,7 @@ from storage.index.numbers import Hosts, Sources, write_numbers
 from storage.index.refetched import Segments
 from storage.index.stack import Layer, Stack, link_layer
 from storage.index.turning import World
-from storage.index.writing import LinkWriter, write_rows
+from storage.index.writing import LinkWriter, keep_in_database, write_rows
 from storage.schemas import LINKS, PAGES
 from storage.statements import text_of
 
@@ -45,12 +45,8 @@ STAGES: Final = (
     "histories",
     "replaced",
     "names",
-    "sources",
 )
 """Tables of the scratch database, in the order they need each other."""
-
-SORTED_LINK_BYTES: Final = 640
-"""Memory that turning one link may take. Links beyond it are turned in slices of target hosts."""
 
 IN_DATABASE: Final = 0.625
 """Share of the memory that the scratch database takes for pages: it goes beyond its limit by a third when it sorts, and
@@ -113,70 +109,81 @@ def write_generation(plan: Plan, scratch: Path, out: Path, name_hosts: NameHosts
 
     Both directories exist and are empty. Raises OutOfMemory, DiskFull or ScratchUnusable.
     """
-    with _one_allocator():
+    with _one_allocator(), _scratch(scratch, limits) as connection:
         layers = [*plan.kept]
         for layer in layers:
             link_layer(layer.path(plan.generation), layer.path(out))
         if plan.segments.pages:
             folder = out / f"layer={len(layers):03}"
             folder.mkdir()
-            history = _history(plan, out, (scratch, folder), limits) if layers else NOTHING
-            made = _write_layer(plan.segments, history, (scratch, folder), name_hosts, limits)
+            history = _history(connection, plan, out, (scratch, folder), limits) if layers else NOTHING
+            limits.tell("hosts")
+            _open_segments(connection, [plan.segments, history])
+            _name_hosts(connection, name_hosts)
+            made = _write_layer(connection, plan.segments.links, (scratch, folder), limits)
             layers.append(made._replace(last_segment=plan.last_segment))
         elif layers:
             layers[-1] = layers[-1]._replace(last_segment=plan.last_segment)
-        pages, layers = _write_overall(layers, (scratch, out), limits)
+        pages, layers = _write_overall(connection, layers, out, limits)
     Stack(plan.naming, tuple(layers)).write(out)
     limits.tell("checksums")
     contents.write(out)
     return Counts(sum(layer.links - layer.covered_links for layer in layers), pages, len(layers))
 
 
-def _history(plan: Plan, out: Path, folders: tuple[Path, Path], limits: Limits) -> Segments:
+def _history(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, out: Path, folders: tuple[Path, Path], limits: Limits
+) -> Segments:
     """Return the earlier visits to pages of a new layer that were fetched again."""
     limits.tell("pages fetched again")
-    scratch, folder = folders
-    (scratch / "again").mkdir()
-    with _scratch(scratch / "again", limits) as connection:
+    with _part(connection):
         refetched.view_layers(connection, [layer.path(out) for layer in plan.kept])
-        return Segments(*refetched.gather(connection, plan.segments.pages, plan.before, (scratch, folder)))
+        return Segments(*refetched.gather(connection, plan.segments.pages, plan.before, folders))
 
 
 def _write_layer(
-    new: Segments, history: Segments, folders: tuple[Path, Path], name_hosts: NameHosts, limits: Limits
+    connection: duckdb.DuckDBPyConnection, links_of: Sequence[Path], folders: tuple[Path, Path], limits: Limits
 ) -> Layer:
-    """Write all tables of a layer, one directory each."""
+    """Write all tables of a layer, one directory each; `links_of` are the new segments of links."""
     scratch, out = folders
-    with _scratch(scratch, limits) as connection:
-        limits.tell("hosts")
-        _open_segments(connection, Segments([*new.pages, *history.pages], [*new.links, *history.links]))
-        _name_hosts(connection, name_hosts)
-        for stage in STAGES:
-            limits.tell(stage)
-            _select(connection, stage).create(stage)
-        limits.tell("sources")
-        hosts = Hosts.of(_select(connection, "names").to_arrow_table())
-        world = World(hosts, Sources.of(connection.table("sources").order("number").to_arrow_reader(HANDED_ROWS), out))
-        limits.tell("pages")
-        pages = write_rows(out, "pages", _select(connection, "pages"))
-        writer = LinkWriter(connection, (scratch, out), world, limits.tell)
-        # No page of the history was visited once: its links come from `repeated`.
-        links = writer.write(new.links, max(limits.memory_bytes // SORTED_LINK_BYTES, 1), limits.memory_bytes)
-    return Layer(out.name, 0, pages, links, len(world.sources.place), 0)
+    for stage in STAGES:
+        limits.tell(stage)
+        _select(connection, stage).create(stage)
+    limits.tell("sources")
+    hosts = Hosts.of(_select(connection, "names").to_arrow_table())
+    sources = Sources.of(_select(connection, "sources").to_arrow_reader(HANDED_ROWS), hosts, out)
+    limits.tell("pages")
+    connection.register("numbered_sources", sources.numbered())
+    pages = write_rows(out, "pages", _select(connection, "pages"))
+    connection.unregister("numbered_sources")
+    connection.execute(text_of("storage.index.sql", "drop_visits"))
+    writer = LinkWriter(connection, (scratch, out), World(hosts, sources), limits.tell)
+    # No page of the history was visited once: its links come from `repeated`.
+    links = writer.write(links_of, limits.memory_bytes)
+    return Layer(out.name, 0, pages, links, len(sources.place), 0)
 
 
-def _write_overall(layers: Sequence[Layer], folders: tuple[Path, Path], limits: Limits) -> tuple[int, list[Layer]]:
+def _write_overall(
+    connection: duckdb.DuckDBPyConnection, layers: Sequence[Layer], out: Path, limits: Limits
+) -> tuple[int, list[Layer]]:
     """Write what concerns all layers; return the pages fetched, and the layers with the links that are covered."""
-    scratch, out = folders
     paths = [layer.path(out) for layer in layers]
     covers = refetched.covers_of(paths)
     limits.tell("known pages")
-    (scratch / "known").mkdir()
-    with _scratch(scratch / "known", limits) as connection:
+    keep_in_database(connection, int(limits.memory_bytes * IN_DATABASE))
+    with _part(connection):
         pages = write_known(connection, paths, covers, out)
     limits.tell("numbers of sources")
     covered = write_numbers(paths, covers, out)
     return pages, [layer._replace(covered_links=links) for layer, links in zip(layers, covered, strict=True)]
+
+
+@contextmanager
+def _part(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Have what the block makes in the database go with it; to open another database takes 16 ms."""
+    connection.execute(text_of("storage.index.sql", "begin_part"))
+    yield
+    connection.execute(text_of("storage.index.sql", "end_part"))
 
 
 @contextmanager
@@ -224,10 +231,10 @@ def _select(connection: duckdb.DuckDBPyConnection, name: str) -> duckdb.DuckDBPy
     return connection.sql(text_of("storage.index.sql", name))
 
 
-def _open_segments(connection: duckdb.DuckDBPyConnection, segments: Segments) -> None:
+def _open_segments(connection: duckdb.DuckDBPyConnection, segments: Sequence[Segments]) -> None:
     """Make the views `raw_pages` and `raw_links` and the tables of the policy; without files the views are empty."""
-    refetched.view(connection, "raw_pages", segments.pages, PAGES)
-    refetched.view(connection, "raw_links", segments.links, LINKS)
+    refetched.view(connection, "raw_pages", [file for each in segments for file in each.pages], PAGES)
+    refetched.view(connection, "raw_links", [file for each in segments for file in each.links], LINKS)
     for table, rows in (("kinds", KINDS), ("policy", POLICY), ("host_domains", HOST_DOMAINS.empty_table())):
         connection.from_arrow(rows).create(table)
 

@@ -13,11 +13,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from storage.index.layout import (
     MOMENT,
     SOURCE_NUMBERS,
     SOURCES,
+    TEXT,
+    Column,
     Texts,
     coded,
     column,
@@ -32,8 +35,21 @@ Codes = npt.NDArray[np.uint8]
 Moments = npt.NDArray[np.int64]
 """Microseconds since the epoch."""
 
-TEXTS: Final = 11
-"""The first columns of `sql/sources.sql` are stored, the others numbered."""
+STORED: Final = 11
+"""The first columns of `sql/sources.sql` are stored."""
+
+KEPT: Final = pa.schema(
+    {
+        "fetch": pa.int64(),
+        "fetched_at": MOMENT,
+        "host_id": pa.int32(),
+        "source_ip": TEXT,
+        "once": pa.bool_(),
+        "nofollow": pa.bool_(),
+        "begins": pa.bool_(),
+    }
+)
+"""What is numbered of them; a row may be the first one of its page."""
 
 NUMBERS: Final = pa.schema(
     {
@@ -122,27 +138,31 @@ class Sources(Readings):
     """Order by domain and URL."""
 
     @classmethod
-    def of(cls, reader: pa.RecordBatchReader, out: Path) -> Sources:
-        """Store the rows of `sql/sources.sql` and return their numbers."""
+    def of(cls, reader: pa.RecordBatchReader, hosts: Hosts, out: Path) -> Sources:
+        """Store the rows of `sql/sources.sql`, which come in the order of their numbers, and return these."""
         kept: list[pa.RecordBatch] = []
-        schema = pa.schema(list(reader.schema)[:TEXTS])
+        schema = pa.schema(list(reader.schema)[:STORED])
         write_sources(out, _stored(reader, schema, kept), schema)
-        table = pa.Table.from_batches(kept, pa.schema(list(reader.schema)[TEXTS - 2 :]))
-        fetch = table.column("fetch").to_numpy()
-        order = np.argsort(fetch)
+        table = pa.Table.from_batches(kept, KEPT).unify_dictionaries()
+        host, fetch = table.column("host_id").to_numpy(), table.column("fetch").to_numpy()
+        domain, order = hosts.domain[host], np.argsort(fetch)
         return cls(
-            host=table.column("host_id").to_numpy(),
-            domain=table.column("domain_id").to_numpy(),
-            ip=table.column("ip_id").to_numpy(),
-            page=table.column("page").to_numpy(),
+            host=host,
+            domain=domain,
+            ip=_ips(coded(table.column("source_ip"))),
+            page=np.cumsum(table.column("begins").to_numpy(), dtype=np.int32) - np.int32(1),
             fetched_at=table.column("fetched_at").cast(pa.int64()).to_numpy(),
             covered=np.zeros(len(fetch), np.uint8),
             fetches=fetch[order],
             numbers=order.astype(np.int32),
             once=table.column("once").to_numpy(),
             nofollow=table.column("nofollow").to_numpy(),
-            place=table.column("place").to_numpy(),
+            place=_places(domain, host, out),
         )
+
+    def numbered(self) -> pa.Table:
+        """Return the number of the source that each fetch is."""
+        return pa.table({"fetch": self.fetches, "number": self.numbers})
 
     def write(self, layer: Path, links: npt.NDArray[np.int64]) -> None:
         """Store what a layer keeps of its sources; `links` of each."""
@@ -179,7 +199,7 @@ def write_numbers(layers: Sequence[Path], covers: pa.Table, out: Path) -> list[i
     numbers = {
         "host": codes["source_host"].indices,
         "domain": codes["source_domain"].indices,
-        "ip": column(codes["source_ip"].indices.fill_null(-1).to_numpy() + np.int32(1)),
+        "ip": column(_ips(codes["source_ip"])),
         "page": column(np.concatenate([page + first for page, first in zip(pages, first_pages, strict=False)])),
         "fetched_at": pa.concat_tables(read).column("fetched_at").combine_chunks(),
         "covered": column(covered),
@@ -203,21 +223,66 @@ def _covered(covers: pa.Table, firsts: npt.NDArray[np.int64]) -> Codes:
 
 def _codes(layers: Sequence[Path], name: str) -> Texts:
     """Return one column of all sources, coded over all layers."""
-    batches = []
-    for layer in layers:
-        with (layer / SOURCES).open("rb") as file:
-            field = pa.ipc.open_stream(file).schema.get_field_index(name)
-        with (layer / SOURCES).open("rb") as file:
-            options = pa.ipc.IpcReadOptions(included_fields=[field], use_threads=False)
-            batches += [batch.column(0) for batch in pa.ipc.open_stream(file, options=options)]
+    batches = [batch for layer in layers for batch in _texts(layer, name)]
     return coded(pa.chunked_array(batches, pa.string()).dictionary_encode())
+
+
+def _ips(ips: Texts) -> Ints:
+    """Return the number of each address, from 1; 0 where there is none."""
+    numbers: Ints = ips.indices.fill_null(-1).to_numpy() + np.int32(1)
+    return numbers
+
+
+def _places(domain: Ints, host: Ints, layer: Path) -> Ints:
+    """Return the order of a layer's sources by domain and URL.
+
+    URLs are compared only where a domain has several hosts: sources are numbered by the URLs of each host.
+    """
+    order = np.argsort(domain, kind="stable")
+    other_host = (np.diff(domain[order]) == 0) & (np.diff(host[order]) != 0)
+    shared = np.zeros(int(domain.max(initial=-1)) + 1, np.bool_)
+    shared[domain[order[1:][other_host]]] = True
+    rows = np.flatnonzero(shared[domain])
+    by_url = rows[pc.sort_indices(_urls(layer, shared[domain])).to_numpy()]
+    order[shared[domain[order]]] = by_url[np.argsort(domain[by_url], kind="stable")]
+    place = np.empty(len(order), np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    return place
+
+
+def _urls(layer: Path, chosen: Bools) -> pa.ChunkedArray[Any]:
+    """Return the URLs of some sources."""
+    found, start = [], 0
+    for urls in _texts(layer, "source_url"):
+        found.append(urls.filter(column(chosen[start : start + len(urls)])))
+        start += len(urls)
+    return pa.chunked_array(found, pa.string())
+
+
+def _texts(layer: Path, name: str) -> Iterator[Column]:
+    """Yield one column of a layer's sources."""
+    with (layer / SOURCES).open("rb") as file:
+        field = pa.ipc.open_stream(file).schema.get_field_index(name)
+    with (layer / SOURCES).open("rb") as file:
+        options = pa.ipc.IpcReadOptions(included_fields=[field], use_threads=False)
+        for batch in pa.ipc.open_stream(file, options=options):
+            yield batch.column(0)
 
 
 def _stored(
     batches: Iterable[pa.RecordBatch], schema: pa.Schema, kept: list[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the columns that are stored, and keep copies of the others: DuckDB frees a batch as a whole."""
+    """Yield the columns that are stored, and keep copies as rows of KEPT: DuckDB frees a batch as a whole."""
+    last = None
     for batch in batches:
-        numbers = batch.select(list(range(TEXTS - 2, batch.num_columns)))
-        kept.append(pa.ipc.read_record_batch(numbers.serialize(), numbers.schema))
-        yield pa.RecordBatch.from_arrays(batch.columns[:TEXTS], schema=schema)
+        urls = batch.column("source_url")
+        before = pa.concat_arrays([pa.array([last], pa.string()), urls.slice(0, len(urls) - 1)])
+        last = urls[-1].as_py()
+        made = {
+            "source_ip": batch.column("source_ip").dictionary_encode(),
+            "begins": pc.not_equal(urls, before).fill_null(True),
+        }
+        numbers = batch.select([name for name in KEPT.names if name not in made])
+        copy = pa.ipc.read_record_batch(numbers.serialize(), numbers.schema)
+        kept.append(pa.record_batch(dict(zip(copy.schema.names, copy.columns, strict=True)) | made, schema=KEPT))
+        yield pa.RecordBatch.from_arrays(batch.columns[:STORED], schema=schema)

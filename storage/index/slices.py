@@ -21,6 +21,15 @@ from storage.index.numbers import Bools, Hosts, Ints
 MOST_SLICES: Final = 60_000
 """Slices are sorted as 16 bits."""
 
+COPIES: Final = 5
+"""Turning raw links takes so many times their bytes at most, their texts included: 3.9 times at 4 million links of
+short texts (`python -m bench.index --links 4000000`)."""
+
+
+def memory_of(links: pa.Table) -> int:
+    """Return the bytes that turning raw links takes at most."""
+    return COPIES * int(links.nbytes)
+
 
 @dataclass(frozen=True)
 class Slices:

@@ -7,7 +7,7 @@ order, so pages are put in order first, and one sort by (target, position) of a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -105,7 +105,7 @@ def numbered(table: pa.Table, world: World, once: bool) -> pa.Table:
     return made if len(kept) == len(source) else rows_of(made.unify_dictionaries().combine_chunks(), kept)
 
 
-def turned(tables: Sequence[pa.Table], world: World, first_target: int) -> Turned:
+def turned(tables: Iterable[pa.Table], world: World, first_target: int) -> Turned:
     """Number the targets of some links from `first_target`, and sort the links as backlinks."""
     rows = joined([table for table in tables if table.num_rows] or [RAW.empty_table()])
     source, host = rows.column("source").to_numpy(), rows.column("host").to_numpy()

@@ -1,5 +1,5 @@
 -- The readings of pages that are the evidence of links: those of pages visited once, and the last one that shows a link
--- of a page visited again. `place` is the order of sources below one target.
+-- of a page visited again. In the order of their numbers: readings of one page lie together.
 WITH again_pages AS (
     SELECT a.page, l.status
     FROM fetched_again AS a
@@ -20,16 +20,11 @@ SELECT
     v.url AS source_url, v.host AS source_host, n.domain AS source_domain, n.reversed_host AS source_host_reversed,
     v.title AS source_title, e.status AS source_status, v.lang AS source_language, v.robots AS source_robots,
     v.ip AS source_ip, v.fetched_at, e.fetch,
-    CAST(row_number() OVER (ORDER BY n.id, v.url, e.fetch) - 1 AS INTEGER) AS number,
-    CAST(dense_rank() OVER (ORDER BY n.id, v.url) - 1 AS INTEGER) AS page,
     CAST(n.id AS INTEGER) AS host_id,
-    CAST(n.domain_id AS INTEGER) AS domain_id,
-    CAST(CASE WHEN v.ip IS NULL THEN 0 ELSE dense_rank() OVER (ORDER BY v.ip) END AS INTEGER) AS ip_id,
     e.once,
-    (v.robots & policy.nofollow) <> 0 AS nofollow,
-    CAST(row_number() OVER (ORDER BY n.domain, v.url, e.fetch) - 1 AS INTEGER) AS place
+    (v.robots & policy.nofollow) <> 0 AS nofollow
 FROM evidence AS e
 JOIN visits AS v ON v.fetch = e.fetch
 JOIN names AS n ON n.host = v.host
 CROSS JOIN policy
-ORDER BY number
+ORDER BY n.id, v.url, e.fetch
