@@ -35,6 +35,7 @@ from storage.directory import DataDirectory, is_held
 from storage.errors import DataCorrupt
 from storage.leases import ALL
 from storage.status import read_status
+from tests.compiled import interpreted
 from tests.crawling import Sections, Stored, page, serving, settings_at
 
 SPEC: Final = WebSpec(hosts=24, pages_per_host=12, profile=4, faults=replace(NO_FAULTS, redirect=0.1, missing=0.05))
@@ -134,6 +135,7 @@ async def test_crawl_of_several_workers_is_complete_and_polite(tmp_path: Path) -
     assert counters["links"] == read_status(sea.data).totals.discovered - len(web.seeds) + left + repeated
 
 
+@interpreted  # the doom replaces what happens on entering the table's lock
 async def test_worker_that_dies_or_hangs_is_replaced_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
