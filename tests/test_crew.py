@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sqlite3
 import sys
@@ -305,7 +306,7 @@ async def test_workers_that_wait_for_a_halted_one_live_on_though_they_were_heard
         for look_s in looks_s:
             crew._kill_hanging(board, now + look_s)
     for process in processes:
-        process.terminate()  # comes too late for those that were killed
+        os.kill(process.pid, signal.SIGTERM)  # too late for those killed; `terminate` would take their exit code away
     codes = [await asyncio.wait_for(process.wait(), PATIENCE_S) for process in processes]
     assert [number for number, code in enumerate(codes) if code == -signal.SIGKILL] == killed
     board.close()
