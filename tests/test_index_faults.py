@@ -168,7 +168,7 @@ def test_flipped_bit_in_any_file_is_never_another_answer(data_dir: Path) -> None
         "contents.json",
         "layers.json",
         "known.arrow",
-        "layer=000/sources.arrow",
+        "layer=000/sources.packed",
         "layer=000/backlinks/columns.parquet",
         "layer=000/outlinks/part-00000.parquet",
         "layer=000/targets/part-00000.parquet",

@@ -227,7 +227,7 @@ def test_new_segments_become_a_layer_over_the_published_ones(data_dir: Path) -> 
     first = published(data_dir)
     built = build_index(data_dir, name_hosts, LIMITS, "names")
     assert built.counts.layers == layers_in(data_dir) == 2
-    shared = "layer=000/sources.arrow"
+    shared = "layer=000/sources.packed"
     assert (first / shared).samefile(published(data_dir) / shared)
     with Index.open(data_dir) as index:
         assert index.links_from(WORLD) == built.counts.links
@@ -246,7 +246,7 @@ def test_index_without_anything_new_keeps_all_layers_until_it_is_built_anew(data
 
 @pytest.mark.parametrize("damage", ["changed", "missing", "of an older format"])
 def test_layers_that_are_not_as_written_are_built_anew(data_dir: Path, damage: str) -> None:
-    file = published(data_dir) / ("layers.json" if damage == "of an older format" else "layer=000/sources.arrow")
+    file = published(data_dir) / ("layers.json" if damage == "of an older format" else "layer=000/sources.packed")
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     if damage == "missing":

@@ -16,7 +16,7 @@ import xxhash
 FILE: Final = "contents.json"
 
 FOOTER: Final = ".parquet"
-SOURCES: Final = "sources.arrow"
+SOURCES: Final = "sources.packed"
 """A file whose batches have checksums of their own; all others are checked whole."""
 
 MAGIC_BYTES: Final = 8

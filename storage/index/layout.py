@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -19,7 +18,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import xxhash
 
 Rows = npt.NDArray[np.int64]
 """Numbers of rows."""
@@ -32,19 +30,8 @@ LINK_TABLES: Final = ("backlinks", "outlinks")
 ROLL_UPS: Final = ("pages", "targets", "hosts", "domains", "domain_pairs", "anchors", "linkers")
 TABLES: Final = (*LINK_TABLES, *ROLL_UPS)
 
-SOURCES: Final = "sources.arrow"
-"""One row per reading of a page that is the evidence of links: an Arrow stream, for a look-up wants single rows."""
-
-SOURCE_BATCHES: Final = "source_batches.arrow"
-"""Where each batch of the sources lies, and its checksum."""
-
-BATCHES: Final = pa.schema({"start": pa.int64(), "bytes": pa.int64(), "sum": pa.uint64()})
-
 SOURCE_NUMBERS: Final = "source_numbers.arrow"
 """What links are counted by of each source: 29 bytes a source, mapped into memory, so not compressed."""
-
-SOURCE_ROWS: Final = 128
-"""Rows of a batch of `sources`: a look-up of one row unpacks so many (bench/index.py)."""
 
 ROW_GROUP_ROWS: Final = 16_384
 ROLL_UP_ROWS: Final = 4_096
@@ -268,28 +255,6 @@ def texts(values: Column, codes: npt.NDArray[Any]) -> Texts:
 def joined(tables: Sequence[pa.Table]) -> pa.Table:
     """Return the rows of all tables over common dictionaries."""
     return pa.concat_tables(tables, promote_options="default").unify_dictionaries().combine_chunks()
-
-
-def write_sources(out: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
-    """Write the sources in the order of their numbers, so many rows a batch that a row's place is known."""
-    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-    ends = [schema.serialize().size]
-    left: list[pa.RecordBatch] = []
-    with pa.OSFile(str(out / SOURCES), "wb") as file, pa.ipc.new_stream(file, schema, options=options) as writer:
-        for batch in batches:
-            table = pa.Table.from_batches([*left, batch]).combine_chunks()
-            whole = table.num_rows - table.num_rows % SOURCE_ROWS
-            for rows in table.slice(0, whole).to_batches(SOURCE_ROWS):
-                writer.write_batch(rows)
-                ends.append(file.tell())
-            left = table.slice(whole).to_batches()
-        for batch in left:
-            writer.write_batch(batch)
-            ends.append(file.tell())
-    content = pa.memory_map(str(out / SOURCES)).read_buffer()
-    sizes = [end - start for start, end in pairwise(ends)]
-    sums = [xxhash.xxh3_64_intdigest(content.slice(start, size)) for start, size in zip(ends, sizes, strict=False)]
-    write_arrow(out / SOURCE_BATCHES, [pa.array(ends[:-1], pa.int64()), sizes, pa.array(sums, pa.uint64())], BATCHES)
 
 
 def write_arrow(file: Path, columns: Iterable[Any], schema: pa.Schema) -> None:

@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 from storage.index.layout import (
     MOMENT,
     SOURCE_NUMBERS,
-    SOURCES,
     TEXT,
     Column,
     Texts,
@@ -26,8 +25,8 @@ from storage.index.layout import (
     column,
     read_arrow,
     write_arrow,
-    write_sources,
 )
+from storage.index.sourcefile import SourceFile, write_sources
 
 Ints = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
@@ -261,12 +260,8 @@ def _urls(layer: Path, chosen: Bools) -> pa.ChunkedArray[Any]:
 
 def _texts(layer: Path, name: str) -> Iterator[Column]:
     """Yield one column of a layer's sources."""
-    with (layer / SOURCES).open("rb") as file:
-        field = pa.ipc.open_stream(file).schema.get_field_index(name)
-    with (layer / SOURCES).open("rb") as file:
-        options = pa.ipc.IpcReadOptions(included_fields=[field], use_threads=False)
-        for batch in pa.ipc.open_stream(file, options=options):
-            yield batch.column(0)
+    for batch in SourceFile(layer):
+        yield batch.column(name)
 
 
 def _stored(

@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 
-from storage.index.layout import BATCHES, MOMENT, SOURCE_BATCHES, SOURCE_ROWS, SOURCES, column, read_arrow, texts
+from storage.index.layout import MOMENT, column, texts
+from storage.index.sourcefile import SOURCE_ROWS, SourceFile
 
 CACHED_BATCHES: Final = 512
 """Batches of sources kept: 128 rows and about 40 KB each."""
@@ -27,33 +27,22 @@ class Sources:
     """The sources of one layer, open for look-ups by number."""
 
     def __init__(self, layer: Path) -> None:
-        self._content = pa.memory_map(str(layer / SOURCES)).read_buffer()
-        self._schema = pa.ipc.read_schema(self._content)
-        places = read_arrow(layer / SOURCE_BATCHES)
-        self._starts, self._sizes, self._sums = (places.column(name).to_numpy() for name in BATCHES.names)
-        self._batch = lru_cache(CACHED_BATCHES)(self._read)
+        self._file = SourceFile(layer)
+        self._batch = lru_cache(CACHED_BATCHES)(self._file.read)
 
     def take(self, numbers: pa.ChunkedArray[Any]) -> pa.Table:
         """Return the rows of some sources, in the order asked for; texts are coded."""
         wanted, back = np.unique(numbers.to_numpy(), return_inverse=True)
         if not len(wanted):
-            return self._schema.empty_table()
+            return self._file.schema.empty_table()
         batches, which = np.unique(wanted // SOURCE_ROWS, return_inverse=True)
         read = pa.Table.from_batches([self._batch(int(number)) for number in batches]).combine_chunks()
-        # Every batch but the last of the file is full, so a row's place follows from its number.
         found = read.take(column(which * SOURCE_ROWS + wanted % SOURCE_ROWS))
         columns = {
             name: texts(values.combine_chunks(), back) if values.type == pa.string() else values.take(column(back))
             for name, values in zip(found.column_names, found.columns, strict=True)
         }
         return pa.table(columns)
-
-    def _read(self, number: int) -> pa.RecordBatch:
-        start, size = int(self._starts[number]), int(self._sizes[number])
-        content = self._content.slice(start, size)
-        if xxhash.xxh3_64_intdigest(content) != int(self._sums[number]):
-            raise pa.ArrowInvalid("sources have changed")
-        return pa.ipc.read_record_batch(content, self._schema)
 
 
 def with_history(links: pa.Table, fetched_at: pa.ChunkedArray[Any]) -> pa.Table:
