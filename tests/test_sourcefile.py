@@ -9,7 +9,8 @@ import pytest
 
 from storage.index.sourcefile import SOURCE_ROWS, SOURCES, SourceFile, write_sources
 
-SCHEMA = pa.schema([pa.field("url", pa.string()), pa.field("status", pa.int32())])
+COLUMNS: dict[str, pa.DataType] = {"url": pa.string(), "status": pa.int32()}
+SCHEMA = pa.schema(COLUMNS)
 
 
 def batch(first: int, count: int) -> pa.RecordBatch:
