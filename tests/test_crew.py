@@ -9,7 +9,7 @@ import sqlite3
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -306,7 +306,8 @@ async def test_workers_that_wait_for_a_halted_one_live_on_though_they_were_heard
         for look_s in looks_s:
             crew._kill_hanging(board, now + look_s)
     for process in processes:
-        os.kill(process.pid, signal.SIGTERM)  # too late for those killed; `terminate` would take their exit code away
+        with suppress(ProcessLookupError):  # of those killed; `terminate` would take their exit code away
+            os.kill(process.pid, signal.SIGTERM)
     codes = [await asyncio.wait_for(process.wait(), PATIENCE_S) for process in processes]
     assert [number for number, code in enumerate(codes) if code == -signal.SIGKILL] == killed
     board.close()
