@@ -56,7 +56,6 @@ DRAIN_S: Final = 1.0
 MAX_ROUTES: Final = 4_096
 """Routes kept, 1.6 KB each; making one costs 11 us."""
 
-
 LEASE_LOOK_S: Final = 0.05
 """Between two looks whether a lease that had run out was renewed."""
 

@@ -75,6 +75,11 @@ class Limits(NamedTuple):
     threads: int
     tell: Tell = _silent
 
+    @property
+    def database_bytes(self) -> int:
+        """What the scratch database may hold while no links are turned."""
+        return int(self.memory_bytes * IN_DATABASE)
+
 
 NOTHING: Final = Segments((), ())
 
@@ -170,7 +175,7 @@ def _write_overall(
     paths = [layer.path(out) for layer in layers]
     covers = refetched.covers_of(paths)
     limits.tell("known pages")
-    keep_in_database(connection, int(limits.memory_bytes * IN_DATABASE))
+    keep_in_database(connection, limits.database_bytes)
     with _part(connection):
         pages = write_known(connection, paths, covers, out)
     limits.tell("numbers of sources")
@@ -205,7 +210,7 @@ def _scratch(directory: Path, limits: Limits) -> Iterator[duckdb.DuckDBPyConnect
     of a build and 15 % of one with pages that were fetched again (bench/index.py).
     """
     config: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{int(limits.memory_bytes * IN_DATABASE) // 1024}KiB",
+        "memory_limit": f"{limits.database_bytes // 1024}KiB",
         "threads": limits.threads,
         "temp_directory": str(directory / "spill"),
         # Every output is sorted, so the order of what is read need not be kept, which costs memory.

@@ -13,11 +13,11 @@ from typing import Final
 import orjson
 import xxhash
 
+from storage.index.sourcefile import SOURCES
+
 FILE: Final = "contents.json"
 
 FOOTER: Final = ".parquet"
-SOURCES: Final = "sources.packed"
-"""A file whose batches have checksums of their own; all others are checked whole."""
 
 MAGIC_BYTES: Final = 8
 """A Parquet file ends with the length of its footer, 4 bytes, and `PAR1`."""
@@ -73,7 +73,7 @@ def _total(file: Path) -> str:
 
 def _head(file: Path) -> str:
     """Return the checksum of what is read to open a file."""
-    if file.name == SOURCES:
+    if file.name == SOURCES:  # its batches have checksums of their own
         return ""
     if file.suffix != FOOTER:
         return _total(file)
