@@ -205,18 +205,10 @@ def _empty(column: pa.ChunkedArray[Any]) -> bool:
 
 
 def rows_of(table: pa.Table, rows: Rows) -> pa.Table:
-    """Return some rows of a table of one chunk."""
-    index = column(rows)
-    columns = [_taken(found.combine_chunks(), rows, index) for found in table.columns]
-    return pa.table(columns, schema=table.schema)
-
-
-def _taken(found: Column, rows: Rows, index: Column) -> Column:
-    if found.null_count or pa.types.is_boolean(found.type):
-        return found.take(index)
-    if isinstance(found, pa.DictionaryArray):
-        return texts(found.dictionary, found.indices.to_numpy()[rows])
-    return column(found.to_numpy()[rows]) if pa.types.is_integer(found.type) else found.take(index)
+    """Return some rows of a table of one chunk; all numbers must be those of rows."""
+    # Half the time of looking numbers up with numpy, and a third less than with the check of their bounds.
+    found: pa.Table = pc.take(table.combine_chunks(), column(rows), boundscheck=False)
+    return found
 
 
 def column(values: npt.NDArray[Any]) -> Column:
