@@ -52,9 +52,12 @@ def groups_of(starts: Rows, rows: int) -> Ints:
 
 
 def summed(values: npt.NDArray[np.integer] | npt.NDArray[np.bool_], starts: Rows) -> Counts:
-    """Return the sum of each group's values."""
-    found: Counts = np.add.reduceat(values, starts, dtype=np.int64)
-    return found
+    """Return the sum of each group's values, below 2 ** 31."""
+    if not values.any():
+        return np.zeros(len(starts), np.int64)
+    # Of 4 million truths 1.6 ns each; as such, and in 64 bits, 2.5.
+    counted = values.view(np.uint8) if values.dtype == np.bool_ else values
+    return np.add.reduceat(counted, starts, dtype=np.int32).astype(np.int64)
 
 
 def neighbours(group: Ints, thing: Ints) -> tuple[Ints, Ints]:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from storage.index.facts import APART, LOST, ROLE_NAMES, STATES, UNKNOWN, Codes, Facts
 from storage.index.layout import MOMENT, Rows, column, parts
 from storage.index.numbers import Bools, Ints, Moments, Readings
-from storage.index.ordering import keyed, sort, starts_of
+from storage.index.ordering import keyed, sort, starts_of, summed
 from storage.index.scan import groups_of
 
 TABLE: Final = "linkers"
@@ -91,7 +91,7 @@ class Sums:
         source, counts = self.source[rows], {}
         for name in COUNTS:
             if name in ("backlinks", "links") or self.counts[name].any():
-                counts[name] = np.add.reduceat(self.counts[name][order], starts, dtype=np.int32)
+                counts[name] = summed(self.counts[name][order], starts).astype(np.int32)
         if self.last_seen is self.first_seen:
             first = last = readings.fetched_at[source]
         else:
