@@ -117,13 +117,14 @@ def parts(generation: Path, table: str) -> list[Path]:
 class Part:
     """A file of a table that is being written, some rows at a time."""
 
-    def __init__(self, writer: pq.ParquetWriter, group_rows: int) -> None:
+    def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema, group_rows: int) -> None:
         self._writer = writer
+        self._schema = schema
         self._group_rows = group_rows
 
     def write(self, table: pa.Table) -> None:
         """Append rows, in row groups of their own."""
-        table = table.cast(self._writer.schema)
+        table = table.cast(self._schema)
         for start in range(0, table.num_rows, self._group_rows):
             self._writer.write_table(compacted(table.slice(start, self._group_rows)))
 
@@ -147,7 +148,7 @@ def part(out: Path, table: str, number: int, schema: pa.Schema) -> Iterator[Part
         "dictionary_pagesize_limit": 8 << 20,
     }
     with pq.ParquetWriter(out / table / f"part-{number:05}.parquet", schema, **settings) as writer:
-        yield Part(writer, ROW_GROUP_ROWS if table in OF_LINKS else ROLL_UP_ROWS)
+        yield Part(writer, schema, ROW_GROUP_ROWS if table in OF_LINKS else ROLL_UP_ROWS)
 
 
 def write_columns(out: Path, table: str) -> None:
