@@ -212,6 +212,12 @@ def rows_of(table: pa.Table, rows: Rows) -> pa.Table:
     return found
 
 
+def looked_up(values: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
+    """Return some of the numbers, as `rows_of` does."""
+    found: Column = pc.take(column(values), column(rows), boundscheck=False)
+    return found.to_numpy()
+
+
 def column(values: npt.NDArray[Any]) -> Column:
     """Return an array as a column."""
     made: Column = pa.array(values)

@@ -28,6 +28,7 @@ from storage.index.layout import (
     coded,
     column,
     joined,
+    looked_up,
     matches,
     packed,
     rows_of,
@@ -108,18 +109,26 @@ def numbered(table: pa.Table, world: World, once: bool) -> pa.Table:
 def turned(tables: Iterable[pa.Table], world: World, first_target: int) -> Turned:
     """Number the targets of some links from `first_target`, and sort the links as backlinks."""
     rows = joined([table for table in tables if table.num_rows] or [RAW.empty_table()])
+    order, target, urls, url_hosts = _sorted(rows, world)
+    rows = rows.drop_columns(["target", "host"])
+    return _judged(rows, order, (target, urls, url_hosts, first_target), world)
+
+
+def _sorted(rows: pa.Table, world: World) -> tuple[Rows, Ints, pa.Array[Any], Ints]:
+    """Return the rows by target and position, the number of the target of each, and all targets with their hosts."""
     source, host = rows.column("source").to_numpy(), rows.column("host").to_numpy()
     target_urls = coded(rows.column("target"))
     code = target_urls.indices.to_numpy()
     urls, url_hosts, rank = _ordered_targets(target_urls.dictionary, code, host)
     order = _in_order_of_pages(rows, world.sources.place[source])
     bits = max(int(rows.num_rows).bit_length(), 1)
-    key = rank[code[order]].astype(np.int64) << bits
+    key = looked_up(rank, looked_up(code, order)).astype(np.int64)
+    key <<= bits
     key |= np.arange(len(order))
     key.sort()
     target = (key >> bits).astype(np.int32)
-    order = order[key & ((1 << bits) - 1)]
-    return _judged(rows, order, (target, urls, url_hosts, first_target), world)
+    key &= (1 << bits) - 1
+    return looked_up(order, key), target, urls, url_hosts
 
 
 def _ordered_targets(urls: pa.Array[Any], code: Ints, host: Ints) -> tuple[pa.Array[Any], Ints, Ints]:
@@ -146,14 +155,16 @@ def _in_order_of_pages(rows: pa.Table, place: Ints) -> Rows:
     pages = np.argsort(place[starts], kind="stable")
     lengths = np.diff(np.append(starts, len(place)))[pages]
     ends = np.cumsum(lengths)
-    return np.repeat(starts[pages] - ends + lengths, lengths) + np.arange(len(place))
+    order = np.repeat(starts[pages] - ends + lengths, lengths)
+    order += np.arange(len(order))
+    return order
 
 
 def _judged(rows: pa.Table, order: Rows, targets: tuple[Ints, pa.Array[Any], Ints, int], world: World) -> Turned:
     """Put the rows in order, and add what follows from both ends of a link."""
     target, urls, url_hosts, first = targets
     hosts, sources = world
-    links = rows_of(rows.drop_columns(["target", "host"]), order)
+    links = rows_of(rows, order)
     source, host = links.column("source").to_numpy(), url_hosts[target]
     traits = links.column("traits").to_numpy()
     nofollow = sources.nofollow[source] | (traits & NOFOLLOW != 0)
