@@ -7,13 +7,13 @@ its page's last reading, so distinct sources are distinct pages.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from storage.index.layout import MOMENT, Column, Rows, coded, unpacked
+from storage.index.layout import MOMENT, Column, Rows, coded, looked_up, unpacked
 from storage.index.numbers import Bools, Ints, Moments
 from storage.index.policy import EMBED, HYPERLINK, INDIRECT, REFERENCE, RESOURCE, ROLES
 from storage.index.turning import Turned, World, seen
@@ -58,7 +58,7 @@ class Facts:
             coded(links.column("anchor")).indices.to_numpy(),
             found.scope,
             found.nofollow,
-            ROLE_OF[unpacked(links.column("traits").to_numpy(), "kind")],
+            looked_up(ROLE_OF, unpacked(links.column("traits").to_numpy(), "kind")),
             states_of(links),
             *seen(links, world.sources),
         )
@@ -71,13 +71,13 @@ class Facts:
 
     def only(self, chosen: Bools | Rows) -> Facts:
         """Return some of the facts, by a choice or by their numbers in order."""
-        rows = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+        rows: npt.NDArray[Any] = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
         if len(rows) == len(self.source):
             return self
         names = [name for name in self.__dataclass_fields__ if name != "last_seen"]
-        taken = {name: getattr(self, name)[rows] for name in names}
+        taken = {name: looked_up(getattr(self, name), rows) for name in names}
         same = self.last_seen is self.first_seen
-        return Facts(**taken, last_seen=taken["first_seen"] if same else self.last_seen[rows])
+        return Facts(**taken, last_seen=taken["first_seen"] if same else looked_up(self.last_seen, rows))
 
 
 def states_of(links: pa.Table) -> Codes:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from storage.index.layout import Rows
+from storage.index.layout import Rows, looked_up
 from storage.index.numbers import Ints
 
 KEY_BITS: Final = 63
@@ -23,7 +23,10 @@ Counts = npt.NDArray[np.int64]
 
 def keyed(first: Ints, second: Ints) -> Rows:
     """Return one number for each pair of numbers from 0, in the order of the pairs."""
-    return (first.astype(np.int64) << _bits(second)) | second
+    key = first.astype(np.int64)
+    key <<= _bits(second)
+    key |= second
+    return key
 
 
 def sort(key: Rows) -> tuple[Rows, Rows]:
@@ -65,7 +68,7 @@ def neighbours(group: Ints, thing: Ints) -> tuple[Ints, Ints]:
     if not len(group):
         return group, thing
     rows = np.flatnonzero(np.concatenate(([True], (group[1:] != group[:-1]) | (thing[1:] != thing[:-1]))))
-    return group[rows], thing[rows]
+    return looked_up(group, rows), looked_up(thing, rows)
 
 
 def different(group: Ints, thing: Ints) -> tuple[Ints, Ints]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.index.facts import APART, LOST, STATES, UNKNOWN, Facts, moments
-from storage.index.layout import Column, Rows, Texts, column, compact, texts
+from storage.index.layout import Column, Rows, Texts, column, compact, looked_up, texts
 from storage.index.numbers import Bools, Ints, Readings
 from storage.index.ordering import (
     Counts,
@@ -46,10 +46,10 @@ def targets(facts: Facts, world: World) -> dict[str, Column]:
     sums = Sums.of_links(facts)
     columns = _sums(sums, starts, None) | {"inside": np.zeros(len(starts), np.int64)}
     rows = np.flatnonzero(sums.counts["backlinks"])
-    group, source = neighbours(facts.target[rows], facts.source[rows])
+    group, source = neighbours(looked_up(facts.target, rows), looked_up(facts.source, rows))
     # Links to one URL are sorted by domain and page of their source.
-    columns["domains"] = distinct(group, world.sources.domain[source], len(starts), ordered=True)
-    columns["hosts"] = distinct(group, world.sources.host[source], len(starts))
+    columns["domains"] = distinct(group, looked_up(world.sources.domain, source), len(starts), ordered=True)
+    columns["hosts"] = distinct(group, looked_up(world.sources.host, source), len(starts))
     return _in_order(columns | _pages_and_ips(group, source, len(starts), world.sources))
 
 
@@ -58,10 +58,10 @@ def hosts(linkers: Linkers, world: World) -> pa.Table:
     of, named, sums = world.hosts, linkers.hosts, linkers.sums
     columns = _sums(sums, linkers.starts, sums.scope != SAME_HOST)
     rows = np.flatnonzero(sums.backlinks & (sums.scope != SAME_HOST))
-    group, source = groups_of(linkers.starts, len(sums.source))[rows], sums.source[rows]
-    columns["domains"] = distinct(group, world.sources.domain[source], len(named))
+    group, source = looked_up(groups_of(linkers.starts, len(sums.source)), rows), looked_up(sums.source, rows)
+    columns["domains"] = distinct(group, looked_up(world.sources.domain, source), len(named))
     # Sources are numbered by their hosts.
-    columns["hosts"] = distinct(group, world.sources.host[source], len(named), ordered=True)
+    columns["hosts"] = distinct(group, looked_up(world.sources.host, source), len(named), ordered=True)
     return pa.table(
         {
             "target_host_reversed": of.reversed_names.take(column(named)),
@@ -76,14 +76,14 @@ def hosts(linkers: Linkers, world: World) -> pa.Table:
 
 def domains(linkers: Linkers, world: World) -> pa.Table:
     """Return the roll-up per target domain, in the order of their names."""
-    order, domain = sort(world.hosts.domain[linkers.host].astype(np.int64))
+    order, domain = sort(looked_up(world.hosts.domain, linkers.host).astype(np.int64))
     sums, starts = linkers.sums.only(order), starts_of(domain)
     outside = sums.scope == EXTERNAL
     columns = _sums(sums, starts, outside)
     rows = np.flatnonzero(sums.backlinks & outside)
-    group, source = different(groups_of(starts, len(domain))[rows], sums.source[rows])
-    columns["domains"] = distinct(group, world.sources.domain[source], len(starts))
-    columns["hosts"] = distinct(group, world.sources.host[source], len(starts), ordered=True)
+    group, source = different(looked_up(groups_of(starts, len(domain)), rows), looked_up(sums.source, rows))
+    columns["domains"] = distinct(group, looked_up(world.sources.domain, source), len(starts))
+    columns["hosts"] = distinct(group, looked_up(world.sources.host, source), len(starts), ordered=True)
     rest = _in_order(columns | _pages_and_ips(group, source, len(starts), world.sources))
     return pa.table({"target_domain": world.hosts.domains.take(column(domain[starts])), **rest})
 
@@ -92,9 +92,9 @@ def domain_pairs(linkers: Linkers, world: World) -> pa.Table:
     """Return who links to whom, by registered domain: of each target those with most links first."""
     names, sources = world.hosts.domains, world.sources
     external = np.flatnonzero(linkers.sums.backlinks & (linkers.sums.scope == EXTERNAL))
-    sums, to = linkers.sums.only(external), world.hosts.domain[linkers.host[external]]
-    order, pair = sort(keyed(to, sources.domain[sums.source]))
-    sums, to, starts = sums.only(order), to[order], starts_of(pair)
+    sums, to = linkers.sums.only(external), looked_up(world.hosts.domain, linkers.host[external])
+    order, pair = sort(keyed(to, looked_up(sources.domain, sums.source)))
+    sums, to, starts = sums.only(order), looked_up(to, order), starts_of(pair)
     group, source = different(groups_of(starts, len(pair)), sums.source)
     target, by = to[starts], sources.domain[sums.source[starts]]
     links, nofollow = summed(sums.counts["backlinks"], starts), summed(sums.of("nofollow"), starts)
@@ -103,7 +103,7 @@ def domain_pairs(linkers: Linkers, world: World) -> pa.Table:
         "source_domain": texts(names, by),
         "links": column(links),
         "pages": column(np.bincount(group, minlength=len(starts))),
-        "hosts": column(distinct(group, sources.host[source], len(starts), ordered=True)),
+        "hosts": column(distinct(group, looked_up(sources.host, source), len(starts), ordered=True)),
         **_follow(links, nofollow),
         **_seen(sums, starts, None),
     }
@@ -117,20 +117,20 @@ def anchors(facts: Facts, anchor: Texts, level: str, world: World) -> pa.Table:
     by_text = pc.sort_indices(used.dictionary).to_numpy()
     rank = np.empty(len(by_text), np.int32)
     rank[by_text] = np.arange(len(by_text), dtype=np.int32)
-    of, names = (hosts.domain[facts.host], hosts.domains) if level == "domain" else (facts.host, hosts.names)
-    said = rank[used.indices.to_numpy()]
+    of, names = (looked_up(hosts.domain, facts.host), hosts.domains) if level == "domain" else (facts.host, hosts.names)
+    said = looked_up(rank, used.indices.to_numpy())
     order, pair = sort(keyed(of, said))
     starts = starts_of(pair)
     name, text = of[order[starts]], said[order[starts]]
-    group, source = different(groups_of(starts, len(pair)), facts.source[order])
-    links, nofollow = summed(np.ones(len(pair), np.bool_), starts), summed(facts.nofollow[order], starts)
+    group, source = different(groups_of(starts, len(pair)), looked_up(facts.source, order))
+    links, nofollow = summed(np.ones(len(pair), np.bool_), starts), summed(looked_up(facts.nofollow, order), starts)
     made = {
         "level": texts(pa.array([level]), np.zeros(len(name), np.int32)),
         "name": texts(names, name),
         "anchor": texts(used.dictionary, by_text[text]),
         "links": column(links),
         "pages": column(np.bincount(group, minlength=len(starts))),
-        "domains": column(distinct(group, sources.domain[source], len(starts))),
+        "domains": column(distinct(group, looked_up(sources.domain, source), len(starts))),
         **_follow(links, nofollow),
         **_seen(Sums.of_chosen(facts).only(order), starts, None),
     }
@@ -177,7 +177,7 @@ def _seen(sums: Sums, starts: Rows, outside: Bools | None) -> dict[str, Column]:
 
 def _pages_and_ips(group: Ints, source: Ints, groups: int, sources: Readings) -> dict[str, Counts | Column]:
     """Return the counts of pages and addresses; the pairs of group and source are all different."""
-    ip = sources.ip[source]
+    ip = looked_up(sources.ip, source)
     known = ip > 0
     ips = distinct(group, ip, groups) if known.all() else distinct(group[known], ip[known], groups)
     return {"pages": np.bincount(group, minlength=groups), "ips": ips}

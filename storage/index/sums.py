@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.index.facts import APART, LOST, ROLE_NAMES, STATES, UNKNOWN, Codes, Facts
-from storage.index.layout import MOMENT, Rows, column, parts
+from storage.index.layout import MOMENT, Rows, column, looked_up, parts
 from storage.index.numbers import Bools, Ints, Moments, Readings
 from storage.index.ordering import keyed, sort, starts_of, summed
 from storage.index.scan import groups_of
@@ -77,10 +77,10 @@ class Sums:
 
     def only(self, rows: Rows) -> Sums:
         """Return some rows by their numbers."""
-        first = self.first_seen[rows]
-        last = first if self.last_seen is self.first_seen else self.last_seen[rows]
-        counts = {name: of[rows] for name, of in self.counts.items()}
-        return Sums(self.source[rows], self.scope[rows], counts, first, last)
+        first = looked_up(self.first_seen, rows)
+        last = first if self.last_seen is self.first_seen else looked_up(self.last_seen, rows)
+        counts = {name: looked_up(of, rows) for name, of in self.counts.items()}
+        return Sums(looked_up(self.source, rows), looked_up(self.scope, rows), counts, first, last)
 
     def added(self, order: Rows, starts: Rows, readings: Readings) -> Sums:
         """Add up groups of rows, which begin at `starts` of `order`; all rows of a group have one source and scope.
@@ -91,7 +91,7 @@ class Sums:
         source, counts = self.source[rows], {}
         for name in COUNTS:
             if name in ("backlinks", "links") or self.counts[name].any():
-                counts[name] = summed(self.counts[name][order], starts).astype(np.int32)
+                counts[name] = summed(looked_up(self.counts[name], order), starts).astype(np.int32)
         if self.last_seen is self.first_seen:
             first = last = readings.fetched_at[source]
         else:

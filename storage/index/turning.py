@@ -120,7 +120,7 @@ def _sorted(rows: pa.Table, world: World) -> tuple[Rows, Ints, pa.Array[Any], In
     target_urls = coded(rows.column("target"))
     code = target_urls.indices.to_numpy()
     urls, url_hosts, rank = _ordered_targets(target_urls.dictionary, code, host)
-    order = _in_order_of_pages(rows, world.sources.place[source])
+    order = _in_order_of_pages(rows, looked_up(world.sources.place, source))
     bits = max(int(rows.num_rows).bit_length(), 1)
     key = looked_up(rank, looked_up(code, order)).astype(np.int64)
     key <<= bits
@@ -165,12 +165,12 @@ def _judged(rows: pa.Table, order: Rows, targets: tuple[Ints, pa.Array[Any], Int
     target, urls, url_hosts, first = targets
     hosts, sources = world
     links = rows_of(rows, order)
-    source, host = links.column("source").to_numpy(), url_hosts[target]
+    source, host = links.column("source").to_numpy(), looked_up(url_hosts, target)
     traits = links.column("traits").to_numpy()
-    nofollow = sources.nofollow[source] | (traits & NOFOLLOW != 0)
+    nofollow = looked_up(sources.nofollow, source) | (traits & NOFOLLOW != 0)
     # A host has one domain, so the sum tells: 0 for the same host, 1 for the same domain, 2 for another.
-    scope = (sources.host[source] != host).astype(np.uint8)
-    scope += sources.domain[source] != hosts.domain[host]
+    scope = (looked_up(sources.host, source) != host).astype(np.uint8)
+    scope += looked_up(sources.domain, source) != looked_up(hosts.domain, host)
     columns = {
         "source": links.column("source"),
         "target": column(target + np.int32(first)),
@@ -183,7 +183,7 @@ def _judged(rows: pa.Table, order: Rows, targets: tuple[Ints, pa.Array[Any], Int
 def back(links: pa.Table, world: World) -> pa.Table:
     """Return backlinks as outlinks: sorted by source, each page in the order of the document."""
     source, ordinal = links.column("source").to_numpy(), links.column("ordinal").to_numpy()
-    order = _by_page(world.sources.page[source], ordinal)
+    order = _by_page(looked_up(world.sources.page, source), ordinal)
     return rows_of(links, order)
 
 
@@ -205,7 +205,7 @@ def _by_page(page: Ints, ordinal: Ints) -> Rows:
 
 def seen(links: pa.Table, sources: Readings) -> tuple[Moments, Moments]:
     """Return when each link was seen first, and last alive (NEVER if it was not)."""
-    moments = sources.fetched_at[links.column("source").to_numpy()]
+    moments = looked_up(sources.fetched_at, links.column("source").to_numpy())
     if "observations" not in links.column_names:
         return moments, moments
     once = links.column("observations").is_null().to_numpy()
