@@ -200,7 +200,11 @@ class Worker:
                 assert_never(job)
 
     async def _page(self, request: Request) -> None:
-        self._limits.sent += 1
+        limit = self._limits.claim()
+        if limit is not None:
+            self._abandon(request)
+            self._end(limit)
+            return
         started_at = time.time()
         try:
             at = self._frontier.endpoint_of(request)
