@@ -7,12 +7,18 @@ limit on pages is met exactly. Bytes are looked at before a page, and what is un
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from config import CrawlSettings
     from crawler.board import Board
     from crawler.stats import Stats
+
+
+PAGE_LIMIT: Final = "page limit"
+BYTE_LIMIT: Final = "byte limit"
+LIMITS: Final = (PAGE_LIMIT, BYTE_LIMIT)
+"""Why a crawl stops that has had enough."""
 
 
 class Limits:
@@ -33,9 +39,9 @@ class Limits:
             return None
         pages, wire_bytes = self._had()
         if self._max_pages and pages >= self._max_pages:
-            return "page limit"
+            return PAGE_LIMIT
         if self._max_bytes and wire_bytes >= self._max_bytes:
-            return "byte limit"
+            return BYTE_LIMIT
         return None
 
     def claim(self) -> str | None:
@@ -51,7 +57,7 @@ class Limits:
                 return None
             self.sent -= 1
             self._had()
-            return "page limit"
+            return PAGE_LIMIT
 
     def _had(self) -> tuple[int, int]:
         """Return the pages and bytes that all workers have had, and tell the others of this one's."""
