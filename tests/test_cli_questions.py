@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import orjson
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ import pytest
 
 from crawler.cli import main
 from crawler.cli.target import TargetUnclear, name_hosts, read_target, reversed_host, understood
+from crawler.url import normalise
 from storage.asking import Mode, Target
 from storage.records import Batch, Kind, Robots
 from storage.sqlite import CrawlStore
@@ -340,6 +342,27 @@ def test_empty_answer_about_one_scheme_names_the_other(ask: Callable[..., Answer
         assert re.fullmatch(
             rf"The index has no link {direction} the url {url}\. It has \d {direction} {other}\.\n", err
         )
+
+
+ODD_HOSTS: Final = ("a..odd.example", "odd.example..", "..", "*.odd.example", "a,b'c", "-a-")
+"""Hosts that the URL Standard takes, so that a page can link there (for ".." see url_wpt.json)."""
+
+
+async def test_whatever_is_stored_as_a_target_can_be_asked_about(tmp_path: Path, run: Callable[..., Answered]) -> None:
+    web = Web()
+    targets = [f"http://{host}/x" for host in ODD_HOSTS]
+    assert [normalise(target) for target in targets] == targets
+    web.visit("https://a.example/", *(link(target, "odd") for target in targets))
+    async with CrawlStore.open(tmp_path / "odd", compression_level=3) as store:
+        await store.start_run("test", "{}", fresh=False, now=NOW)
+        await store.commit(Batch(pages=web.pages, links=[row for _, row in web.links]), NOW)
+    (tmp_path / "odd.toml").write_text(CONFIG.replace('"data"', '"odd"'))
+    assert run("index", "odd.toml")[0] == 0
+    for target, host in zip(targets, ODD_HOSTS, strict=True):
+        for mode in Mode:
+            code, out, err = run("backlinks", target, "--mode", mode.value, "--data", "odd", "-f", "csv")
+            found = [row["target"] for row in csv.DictReader(out.splitlines())]
+            assert (code, target in found, "no link" in err) == (0, True, False), (mode, host, err)
 
 
 @pytest.mark.parametrize(
