@@ -103,6 +103,16 @@ WRONG_VALUE: Final = {
     "address": ('[network]\nhosts."*.test" = "a:1"', 'network.hosts."*.test": "a:1" is not an IP', "127.0.0.1:8080"),
     "port": ('[network]\nnameservers = ["9.9.9.9:0"]', 'network.nameservers[0]: "9.9.9.9:0" is not', "a port"),
     "name in the map": ('[network]\nhosts."a*b" = "127.0.0.1"', 'network.hosts."a*b": "a*b" is not a host name', ""),
+    "host twice in the map": (
+        '[network]\nhosts = { "bücher.test" = "127.0.0.1", "BÜCHER.test." = "127.0.0.2" }',
+        "network.hosts: ",
+        'names one host twice, as "bücher.test" and "BÜCHER.test."; leave one of them out',
+    ),
+    "host encoded and not": (
+        '[network]\nhosts = { "*.xn--bcher-kva.test" = "127.0.0.1", "*.bücher.test" = "127.0.0.1" }',
+        "network.hosts: ",
+        'as "*.xn--bcher-kva.test" and "*.bücher.test"',
+    ),
     "proxy": ('[network]\nproxy = "socks5://a:1"', 'network.proxy: "socks5://a:1" is not', "http://proxy"),
     "override without effect": (
         ONE_OVERRIDE,
