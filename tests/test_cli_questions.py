@@ -255,6 +255,16 @@ def test_summary_counts_and_names_the_most_frequent(ask: Callable[..., Answered]
     assert len(figures["top_anchors"]) == 3
 
 
+def test_summary_of_a_url_says_whose_links_are_counted(ask: Callable[..., Answered]) -> None:
+    out = ask("summary", f"{SHOP}/x")[1]
+    assert re.search(r"^  backlinks +2 +from all pages, those of its own host too$", out, re.MULTILINE)
+    assert re.search(r"^  external +2 +of the backlinks, from other domains$", out, re.MULTILINE)
+    assert "inside" not in out
+    assert "outside" not in out
+    of_host = ask("summary", "www.shop.example")[1]
+    assert re.search(r"^  inside +0 +hyperlinks between its own pages, not among the backlinks$", of_host, re.MULTILINE)
+
+
 def test_summary_is_written_in_every_format(ask: Callable[..., Answered], folder: Path) -> None:
     whole = orjson.loads(ask("summary", "shop.example", "-f", "jsonl")[1])
     heads, row = csv.reader(ask("summary", "shop.example", "-f", "csv")[1].splitlines())
