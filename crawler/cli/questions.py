@@ -158,6 +158,7 @@ def index(
     """
     import config as settings_of
     from crawler.cli.target import name_hosts
+    from crawler.cli.wording import many
     from crawler.memory import keep_freed_memory
     from crawler.versions import NORMALISER, PSL
     from storage.index.build import Limits
@@ -170,7 +171,7 @@ def index(
         built = build_index(settings.crawl.data_dir, name_hosts, limits, f"{PSL}, {NORMALISER}", anew)
     counts = built.counts
     typer.echo(
-        f"Generation {built.generation.id}: {counts.links:,} links, records of {counts.pages:,} URLs;"
+        f"Generation {built.generation.id}: {many(counts.links, 'link')}, records of {many(counts.pages, 'URL')};"
         f" {built.bytes / 1e6:,.1f} MB in {built.elapsed_s:.1f} s"
     )
 
