@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from logging import Logger
+
+    from config import Settings
     from crawler.cli.progress import Progress
     from crawler.supervisor import Crawl, Report
     from storage.status import Status
@@ -54,6 +58,7 @@ def crawl(
     check_versions()
     keep_freed_memory()
     with open_log(settings.log) as log, collecting_seldom():
+        _tell_left_seeds(settings, seeds, path, log)
         started = crawl_of(settings, seeds, *request_log(log))
         progress = progress_of(settings.log, log, quiet)
         try:
@@ -63,6 +68,27 @@ def crawl(
         progress.tell_end(report)
     if settings.log.format == "text" or settings.log.file is not None:
         _tell(report, path)
+
+
+def _tell_left_seeds(settings: Settings, seeds: Sequence[str], path: Path, log: Logger) -> None:
+    """Say which seeds the scope leaves; the crawl goes on with the others, or with what is queued."""
+    from crawler.cli.escapes import plain
+    from crawler.cli.streams import tell
+    from crawler.cli.wording import many
+    from crawler.scope import Scope
+
+    scope = Scope(settings.scope, seeds)
+    reasons = {seed: left for seed in seeds if (left := scope.judge(seed, 0)) is not None}
+    if not reasons:
+        return
+    first, reason = next(iter(reasons.items()))
+    if settings.log.format == "json" or settings.log.file is not None:
+        fields = {"number": len(reasons), "of": len(seeds), "first": first, "reason": reason}
+        log.warning("seeds left by the scope", extra={"fields": fields})
+    if settings.log.format == "text" or settings.log.file is not None:
+        others = f"; `linkmill config check {path}` names all" if len(reasons) > 1 else ""
+        number = f"{len(reasons):,} of {many(len(seeds), 'seed')}"
+        tell(plain(f"{number} left by the scope, the first {first} ({reason}){others}"))
 
 
 async def _crawl(crawl: Crawl, fresh: bool, progress: Progress) -> Report:
