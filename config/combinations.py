@@ -7,6 +7,7 @@ loopback: seeds evidently beyond it are refused here, all other addresses by the
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,10 +20,9 @@ _LOCALHOST: Final = ipaddress.ip_address("127.0.0.1")
 
 
 def conflicts(settings: Settings) -> Iterator[Problem]:
-    """Yield what cannot work in settings whose single values are all valid."""
+    """Yield what cannot work in settings whose single values are all valid, whatever the seeds are."""
     for check in (_start, _places, _scope, _connections, _timeouts, _proxy, _mapped_addresses):
         yield from check(settings)
-    yield from seed_conflicts(settings, ((f"crawl.seeds[{at}]", seed) for at, seed in enumerate(settings.crawl.seeds)))
 
 
 def seed_conflicts(settings: Settings, seeds: Iterable[tuple[str, str]]) -> Iterator[Problem]:
@@ -35,12 +35,22 @@ def seed_conflicts(settings: Settings, seeds: Iterable[tuple[str, str]]) -> Iter
         address = fixed_address(settings, urlsplit(seed).hostname or "")
         if settings.loopback_only and not contact_asked and not (address and address.is_loopback):
             contact_asked = True
-            yield Problem("fetch.contact", f'"" is empty, but {seed} is beyond loopback; {_CONTACT_ADVICE}')
+            text = f'"" is empty, but {seed} is beyond loopback; {_CONTACT_ADVICE}'
+            yield Problem("fetch.contact", text, ("network.hosts",))
         if address and not _permitted(settings, address):
             text = f"{shown(seed)} is at {address}, which is not public; add its network to network.allow_addresses"
             yield Problem(place, text, ("network.allow_addresses", "network.hosts"))
 
 
+def unread_seed_conflicts(settings: Settings, seeds: Iterable[object]) -> Iterator[Problem]:
+    """Yield that a contact is missing where a seed that is no URL evidently does not mean loopback, once mended."""
+    beyond = [seed for seed in seeds if isinstance(seed, str) and not _LOOPBACK.search(seed)]
+    if settings.loopback_only and not settings.network.hosts and beyond:
+        text = f'"" is empty, but {shown(beyond[0])} is not on loopback; {_CONTACT_ADVICE}'
+        yield Problem("fetch.contact", text, ("network.hosts",))
+
+
+_LOOPBACK: Final = re.compile(r"localhost|127\.|::1", re.IGNORECASE)
 _CONTACT_ADVICE: Final = "write a URL or an e-mail address where operators of sites find you"
 
 

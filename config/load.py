@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import count
+from operator import eq
 from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 
-from config.combinations import conflicts, seed_conflicts
+from config.combinations import conflicts, seed_conflicts, unread_seed_conflicts
 from config.diagnosis import diagnose
 from config.errors import ConfigError, Problem
 from config.models import Settings
 from config.seedfile import Listed, read_seeds
+
+Place = tuple[int | str, ...]
+"""Section, name, and whatever lies deeper, as pydantic names it."""
+
+SEEDS: Final = ("crawl", "seeds")
 
 _POSITION: Final = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
@@ -42,10 +49,8 @@ def load_crawl(path: Path) -> tuple[Settings, list[str]]:
         listed = read_seeds(seeds_file)
     lines = [_line(path, problem) for problem in problems]
     lines += listed.wrong
-    told = {_setting(problem.key) for problem in problems}
-    for problem in seed_conflicts(settings, listed.seeds.items()):
-        if not _follows(problem, told):
-            lines.append(f"{problem.key}: {problem.text}" if problem.key in listed.seeds else _line(path, problem))
+    for problem in _beside(problems, seed_conflicts(settings, listed.seeds.items())):
+        lines.append(f"{problem.key}: {problem.text}" if problem.key in listed.seeds else _line(path, problem))
     if lines:
         raise ConfigError(lines)
     return settings, list(dict.fromkeys([*settings.crawl.seeds, *listed.seeds.values()]))
@@ -77,33 +82,54 @@ def _validate(tables: dict[str, object], path: Path) -> tuple[Settings, list[Pro
     """Return the settings and what is wrong; beside wrong values, what the right ones say together is checked too."""
     context = {"folder": path.parent.absolute()}
     problems: list[Problem] = []
+    wrong: dict[Place, object] = {}
     try:
         settings = Settings.model_validate(tables, context=context)
     except ValidationError as error:
         problems += diagnose(error)
-        wrong = {details["loc"][:2] for details in error.errors()}
+        wrong = {details["loc"]: details["input"] for details in error.errors()}
         settings = Settings.model_validate(_without(tables, wrong), context=context)
-    told = {_setting(problem.key) for problem in problems}
-    return settings, problems + [found for found in conflicts(settings) if not _follows(found, told)]
+    problems += _beside(problems, [*conflicts(settings), *_seed_conflicts(settings, wrong)])
+    return settings, problems
 
 
-def _follows(found: Problem, told: Collection[str]) -> bool:
-    """Return whether a key that `found` is about, or its whole section, was told to be wrong already."""
-    settings = {_setting(key) for key in (found.key, *found.others)}
-    return any(setting in told or setting.partition(".")[0] in told for setting in settings)
+def _seed_conflicts(settings: Settings, wrong: Mapping[Place, object]) -> Iterator[Problem]:
+    """Yield what is wrong with the seeds that are URLs, by their places among all; where none is, with the others."""
+    places = (f"crawl.seeds[{at}]" for at in count() if (*SEEDS, at) not in wrong)
+    if settings.crawl.seeds:
+        yield from seed_conflicts(settings, zip(places, settings.crawl.seeds, strict=False))
+    else:
+        yield from unread_seed_conflicts(settings, (value for place, value in wrong.items() if place[:2] == SEEDS))
 
 
-def _without(tables: dict[str, object], wrong: Collection[tuple[str | int, ...]]) -> dict[str, object]:
-    return {
-        section: {name: value for name, value in table.items() if (section, name) not in wrong}
+def _beside(told: Iterable[Problem], found: Iterable[Problem]) -> list[Problem]:
+    """Return those of the problems found that do not follow from one that was told."""
+    keys = [problem.key for problem in told]
+    return [problem for problem in found if not _follows(problem, keys)]
+
+
+def _follows(found: Problem, told: Iterable[str]) -> bool:
+    """Return whether a key that `found` is about, what it is part of or a part of it, was told to be wrong already."""
+    about = [_steps(key) for key in (found.key, *found.others)]
+    return any(all(map(eq, key, wrong)) for wrong in map(_steps, told) for key in about)
+
+
+def _without(tables: dict[str, object], wrong: Collection[Place]) -> dict[str, object]:
+    """Return the tables without the settings that are wrong; of seeds, without the wrong ones."""
+    settings = {place[:2] for place in wrong if place[:2] != SEEDS or len(place) == len(SEEDS)}
+    right = {
+        section: {name: value for name, value in table.items() if (section, name) not in settings}
         for section, table in tables.items()
-        if isinstance(table, dict) and (section,) not in wrong and section in Settings.model_fields
+        if isinstance(table, dict) and (section,) not in settings and section in Settings.model_fields
     }
+    if "seeds" in right.get("crawl", {}):
+        right["crawl"]["seeds"] = [seed for at, seed in enumerate(right["crawl"]["seeds"]) if (*SEEDS, at) not in wrong]
+    return dict(right)
 
 
-def _setting(key: str) -> str:
-    """Return section and name of a dotted key that may lead deeper."""
-    return ".".join(re.split(r"[.\[]", key)[:2])
+def _steps(key: str) -> list[str]:
+    """Return the way to a dotted key, step by step."""
+    return re.split(r"[.\[]", key)
 
 
 def _line(path: Path, problem: Problem) -> str:

@@ -9,10 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from config.units import Bytes, Seconds
-from config.urls import HostPattern, MappedHost, ScopeRule, SeedUrl, without_user
+from config.urls import HostPattern, MappedHost, ScopeRule, SeedUrl, mapped_host, without_user
 from config.values import (
     AddressBlock,
     Contact,
@@ -204,12 +213,24 @@ class ExtractSettings(Section):
     """Keep up to 120 bytes of text before and after each link: doubles what a link takes on disk."""
 
 
+def _each_once(given: object, read: ValidatorFunctionWrapHandler) -> object:
+    """Read the static host map, in which two spellings of one host would be one name."""
+    hosts = read(given)
+    spelled: dict[str, str] = {}
+    for name in given if isinstance(given, dict) and len(hosts) < len(given) else ():
+        host = mapped_host(name)
+        if host in spelled:
+            raise ValueError(f'names one host twice, as "{spelled[host]}" and "{name}"; leave one of them out')
+        spelled[host] = name
+    return hosts
+
+
 class NetworkSettings(Section):
     """How names become addresses, and which addresses may be reached."""
 
     nameservers: Annotated[tuple[Endpoint, ...], Strict(False)] = ()
     """DNS servers as "ip" or "ip:port"; empty means the system's, a local caching one suits big crawls best."""
-    hosts: dict[MappedHost, Endpoint] = Field(default_factory=dict)
+    hosts: Annotated[dict[MappedHost, Endpoint], WrapValidator(_each_once)] = Field(default_factory=dict)
     """Static map from a name or "*.suffix" to "ip" or "ip:port", before DNS: for tests and mirrors. "*.suffix" is every
     name below the suffix, but not the suffix itself.
     """

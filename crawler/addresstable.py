@@ -133,12 +133,11 @@ class AddressTable:
         self._next_at[slot] = max(self._next_at[slot], until)
 
     def bury(self, number: int, now: float, delay_s: float) -> None:
-        """Take the requests of a dead worker as ended now. Raises BlockingIOError while a worker holds the lock."""
-        with self.locked:
-            for slot in range(SLOTS):
-                if self._open[slot * self._workers + number]:
-                    self._open[slot * self._workers + number] = 0
-                    self.hold(slot, now + delay_s + self._penalty[slot])
+        """Take the requests of a dead worker as ended now; under the lock."""
+        for slot in range(SLOTS):
+            if self._open[slot * self._workers + number]:
+                self._open[slot * self._workers + number] = 0
+                self.hold(slot, now + delay_s + self._penalty[slot])
 
 
 class SharedAddressGate(AddressGate):

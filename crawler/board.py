@@ -9,14 +9,27 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
-from typing import Final
+from typing import Final, NamedTuple
 
 from crawler.addresstable import AddressTable, table_bytes
 
-CELLS: Final = 4
-"""Of a worker: pages had, bytes had, whether it is hungry, fingerprint of the page being read."""
+CELLS: Final = 10
+"""Of a worker: pages had, bytes had, whether it is hungry, fingerprint of the page being read, its last two commits."""
+COMMITS: Final = 4
+"""The first cell of the commits, which are a `Saved` each."""
 PAGE_BYTES: Final = 4096
 """The table begins at a multiple of it."""
+
+
+class Saved(NamedTuple):
+    """What a worker had had at a commit, which the store knows or not by its number."""
+
+    batch: int
+    pages: int
+    wire_bytes: int
+
+
+NOTHING: Final = Saved(0, 0, 0)
 
 
 class Board:
@@ -53,6 +66,18 @@ class Board:
         cells[own], cells[own + 1] = pages, wire_bytes
         return sum(cells[::CELLS]), sum(cells[1::CELLS])
 
+    def saving(self, saved: Saved) -> None:
+        """Say what this worker will have on record once a commit is done; the commit before it stays known."""
+        cell = self._own + _commit_cell(saved.batch)
+        self._cells[cell + 1], self._cells[cell + 2] = saved.pages, saved.wire_bytes
+        self._cells[cell] = saved.batch  # last, for a worker may die between two cells
+
+    def saved_by(self, number: int) -> list[Saved]:
+        """Return the last commits that a worker began, the newest first: only the first of them may have failed."""
+        first = (number + 1) * CELLS + COMMITS
+        cells = self._cells[first : (number + 2) * CELLS].tolist()
+        return sorted((Saved(*cells[:3]), Saved(*cells[3:])), reverse=True)
+
     def reading(self, mark: int) -> None:
         """Say which page is being read, by fingerprint; 0 for none."""
         self._cells[self._own + 3] = mark
@@ -75,19 +100,25 @@ class Board:
         """Whether no worker has anything to do."""
         return sum(self._cells[2::CELLS]) == self._workers
 
-    def bury(self, number: int, now: float, delay_per_ip_s: float) -> int:
+    def bury(self, number: int, saved: Saved, now: float, delay_per_ip_s: float) -> int:
         """Take a dead worker's requests as ended now; return the page that it was reading, 0 for none.
 
-        What it had counts on. Raises BlockingIOError, with nothing done, while a worker holds the table's lock.
+        What it had `saved` counts on; what it had beyond that will be fetched again, and counts no more.
+        Raises BlockingIOError, with nothing done, while a worker holds the table's lock.
         """
-        self.addresses.bury(number, now, delay_per_ip_s)
         cells, dead = self._cells, (number + 1) * CELLS
-        mark = self.read_by(number)
-        cells[0] += cells[dead]
-        cells[1] += cells[dead + 1]
-        for cell in range(dead, dead + CELLS):
-            cells[cell] = 0
+        with self.addresses.locked:
+            self.addresses.bury(number, now, delay_per_ip_s)
+            mark = self.read_by(number)
+            cells[0] += saved.pages
+            cells[1] += saved.wire_bytes
+            for cell in range(dead, dead + CELLS):
+                cells[cell] = 0
         return mark
+
+
+def _commit_cell(batch: int) -> int:
+    return COMMITS + batch % 2 * len(Saved._fields)
 
 
 def _size(workers: int) -> int:

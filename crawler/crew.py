@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from crawler.board import Board
+from crawler.board import NOTHING, Board, Saved
 from crawler.dispatch import LINE_BYTES_MAX, Ended, Fault, Order, State, first_of, line_of, report_in, stop_line
 from crawler.errors import WorkerDies
-from crawler.stats import Snapshot
+from crawler.limits import LIMITS, Limits
+from crawler.stats import Snapshot, Stats
 from crawler.supervisor import Crawl, Watch
 from crawler.url import domains_of, host_of, shard_of
 from storage.errors import StorageError
@@ -105,7 +106,17 @@ class Crew(Crawl):
             process.stdin.write(stop_line(self._stop_asked))
 
     async def _crawl(self, store: SharedStore, run: RunInfo) -> str:
-        self._past.update(await store.load_counters(run.run))
+        await self._shift(store, run)
+        for _ in range(DEATHS_MAX):
+            if not await self._fell_short(store, run):
+                break
+            self._stop_asked, self._died_stopping = None, False
+            await self._shift(store, run._replace(crashed=True))
+        return await self._end(store, run)
+
+    async def _shift(self, store: SharedStore, run: RunInfo) -> None:
+        """Crawl with a set of workers until all have ended."""
+        self._past = Counter(await store.load_counters(run.run))
         board = self.board = Board.make(self._workers)
         board.start_from(self._past["attempts"], self._past["bytes.wire"])
         self._posts = [Post(number, shards) for number, shards in enumerate(await store.divide(self._workers))]
@@ -118,11 +129,17 @@ class Crew(Crawl):
             board.close()
         if self._fault is not None:
             raise self._fault
-        return await self._end(store, run)
+
+    async def _fell_short(self, store: SharedStore, run: RunInfo) -> bool:
+        """Tell whether all stopped at a limit that is not met: one of them died with its part of it uncommitted."""
+        if self._stop_asked not in LIMITS or not any(post.deaths for post in self._posts):
+            return False
+        return Limits(self._settings.crawl, Stats(Counter(await store.load_counters(run.run)))).reached() is None
 
     async def _supervise(self, store: SharedStore, run: RunInfo, board: Board) -> None:
         loop, max_time = asyncio.get_running_loop(), self._settings.crawl.max_time
-        timer = loop.call_later(max_time, self.stop, "time limit") if max_time else None
+        left_s = max_time - (time.monotonic() - self._started_at)
+        timer = loop.call_later(left_s, self.stop, "time limit") if max_time else None
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch_end(store))
@@ -153,7 +170,7 @@ class Crew(Crawl):
             await self._live(post, self._order(post, run, board, store.lock))
             if post.ended is not None or self._fault is not None:
                 break
-            mark = await self._bury(post, board)
+            mark = await self._bury(post, board, await _saved_by(post, store, board))
             await store.revoke(post.shards)
             await store.commit(Batch(counters={DEATHS: 1}), time.time())
             self._mourn(post, mark)
@@ -163,11 +180,11 @@ class Crew(Crawl):
         if not self.stopping:
             self.stop(post.ended.reason if post.ended is not None else "a fault")
 
-    async def _bury(self, post: Post, board: Board) -> int:
+    async def _bury(self, post: Post, board: Board, saved: Saved) -> int:
         """Take a dead worker off the board as soon as no other changes the table; return the page it was reading."""
         while True:
             with suppress(BlockingIOError):
-                return board.bury(post.number, time.monotonic(), self._settings.politeness.delay_per_ip)
+                return board.bury(post.number, saved, time.monotonic(), self._settings.politeness.delay_per_ip)
             await asyncio.sleep(LOOK_S)
 
     def _order(self, post: Post, run: RunInfo, board: Board, lock: int) -> Order:
@@ -342,6 +359,14 @@ class Crew(Crawl):
             max_bytes=crawl.max_bytes,
             paused=next((snapshot.paused for snapshot in told if snapshot.paused), None),
         )
+
+
+async def _saved_by(post: Post, store: SharedStore, board: Board) -> Saved:
+    """Return what a dead worker had on record: the rest of what it had had is fetched again."""
+    for saved in board.saved_by(post.number):
+        if await store.has_batch(saved.batch):
+            return saved
+    return NOTHING
 
 
 def crawl_of(settings: Settings, seeds: Sequence[str], *watch: Watch) -> Crawl:

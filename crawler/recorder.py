@@ -14,6 +14,7 @@ from collections.abc import Callable, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from crawler.board import Saved
 from crawler.frontier import Frontier
 from crawler.hostqueue import HostQueue
 from crawler.outcome import Request
@@ -140,6 +141,9 @@ class Recorder:
     async def commit(self) -> None:
         self._due.clear()
         batch = self._swap()
+        if self.share.board is not None:
+            had = self._counted
+            self.share.board.saving(Saved(self._store.next_batch, had["attempts"], had["bytes.wire"]))
         self._committing_links = len(batch.links)
         self._committing = True
         await self._store.commit(batch, time.time())

@@ -2,7 +2,8 @@
 
 Rule: bytes that nobody asked for end a connection, so that they reach no other request; only what an origin sends
 unasked after the next request has gone out to it passes for the answer, for HTTP/1.1 numbers none. A socket is opened
-only to an address that the guard permits at that moment, whatever was resolved before.
+only to an address that the guard permits at that moment, whatever was resolved before. The parser alone reads heads and
+refuses what could be read in two ways: a length told twice too, though browsers take two that are equal.
 aiohttp's connector and parser are used without its session, which alone takes 110 us a request where a whole fetch
 takes 47 (bench/fetch.py), and without its pool, which is a tenth of a fetch. A body that told its length is counted
 (`crawler.counted`), any other comes through the parser. What the answer means is `crawler.fetch`'s work.

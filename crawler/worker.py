@@ -200,7 +200,11 @@ class Worker:
                 assert_never(job)
 
     async def _page(self, request: Request) -> None:
-        self._limits.sent += 1
+        limit = self._limits.claim()
+        if limit is not None:
+            self._abandon(request)
+            self._end(limit)
+            return
         started_at = time.time()
         try:
             at = self._frontier.endpoint_of(request)
@@ -271,7 +275,11 @@ class Worker:
         assert isinstance(outcome, Failed)
         waiting = self._frontier.unresolved(job.host_id, outcome, now)
         match waiting:
+            case Request() if (limit := self._limits.claim()) is not None:
+                self._frontier.queued += 1  # its row is still on disk
+                self._end(limit)
             case Request():
+                self._limits.sent -= 1  # it is over already
                 self._pages.settle(waiting, outcome, time.time(), now)
             case RobotsFetch() if outcome.outage:
                 self.robots.leave(waiting, now)

@@ -75,6 +75,10 @@ class SharedStore(CrawlStore):
         async with self._transaction():
             await self._database.execute(SQL["revoke_lease"], (shards.first,))
 
+    async def has_batch(self, number: int) -> bool:
+        """Tell whether a worker's commit of this number was made."""
+        return bool((await self._read("batch_applied", number))[0][0])
+
     async def pending(self) -> int:
         """Return how many offers and errands no worker is done with."""
         return int((await self._read("pending", source=SQL))[0][0])

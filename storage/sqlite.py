@@ -138,6 +138,11 @@ class CrawlStore:
             await self._database.execute(SQL["end_run"], (reason, now, run))
             await self._database.execute(SQL["sum_run"], (run,))
 
+    @property
+    def next_batch(self) -> int:
+        """The number that the next commit has, or the one under way; one that has nothing to say uses none up."""
+        return self._last_batch + 1
+
     async def commit(self, batch: Batch, now: float) -> None:
         """Make a batch visible and durable: its segments first, then one transaction.
 
@@ -159,7 +164,7 @@ class CrawlStore:
         if self._unsettled is not None:
             assert self._unsettled.batch is batch, "the batch whose commit failed comes first"
             return self._unsettled
-        number = self._last_batch + 1
+        number = self.next_batch
         with translated(self.directory.segments):
             if _identity(self.directory.database) != self._file:  # SQLite would go on writing to what nobody will find
                 raise DataGone(self.directory.database)

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from crawler.addresstable import NOBODY, RECHECK_S, SLOTS, WAYS, SharedAddressGate, SharedAddressGates
-from crawler.board import Board
+from crawler.board import NOTHING, Board
 from crawler.outcome import Failed, Fetched
 from crawler.politeness import PENALTY_MAX_S
 from storage.records import Failure
@@ -133,8 +133,8 @@ def test_requests_of_a_dead_worker_end_with_its_burial() -> None:
         assert dead.of(IP).enter(10.0)
         assert alive.of("192.0.2.2").enter(10.0)
         one.reading(77)
-        assert supervisor.bury(0, 20.0, 1.0) == 77
-        assert supervisor.bury(0, 20.0, 1.0) == 0
+        assert supervisor.bury(0, NOTHING, 20.0, 1.0) == 77
+        assert supervisor.bury(0, NOTHING, 20.0, 1.0) == 0
         assert not alive.of(IP).enter(20.9)
         assert alive.of(IP).enter(21.0)
         assert not dead.of("192.0.2.2").enter(30.0), "the living one's request is open"
@@ -179,10 +179,10 @@ with Board({handle}, 2, 1).addresses.locked:
         await process.stdout.readline()
         assert supervisor.addresses.locked.holder == 1
         with pytest.raises(BlockingIOError):
-            supervisor.bury(0, 20.0, 1.0)
+            supervisor.bury(0, NOTHING, 20.0, 1.0)
         process.kill()
         await process.communicate()
-        supervisor.bury(0, 20.0, 1.0)
+        supervisor.bury(0, NOTHING, 20.0, 1.0)
         assert supervisor.addresses.locked.holder == NOBODY
         assert not one.addresses.open_in_all(one.addresses.find(7))
 

@@ -122,7 +122,7 @@ EVERYTHING: Final[dict[str, Any]] = {
                 "depth": "3 links from a seed at most",
                 "budgets": "pages: 1,000 a host, 2,000 a domain, 30 a part of a site",
                 "URLs": "at most 2,048 bytes, 1,024 of them query; 30 segments of path, 2 of them repeated",
-                "pace": "1 open and 0.5 s between requests to a host, 2 and 0.25 s to an address; 1 overrides",
+                "pace": "1 open and 0.5 s between requests to a host, 2 and 0.25 s to an address; 1 override",
                 "robots.txt": "not asked for",
                 "asks as": "Linkmill/0.1 (+me@example.org)",
                 "stops": "when nothing is left to fetch, or after 5,000 pages of the run, or after 2.0 GiB of the run, "

@@ -19,6 +19,7 @@ import pytest_asyncio
 from bench.vweb.process import Running
 from config import load
 from crawler.cli.configuring import READY_FILES
+from crawler.cli.wording import many
 from tests.commands import Run, runner, small_web, start, write_config
 
 
@@ -61,8 +62,15 @@ def test_init_never_overwrites(run: Run, tmp_path: Path) -> None:
     [
         pytest.param(("init", "x.toml", "--template", "nope"), "'nope' is none of quickstart", id="template"),
         pytest.param(("init", "no/x.toml"), "no/x.toml cannot be written: No such file or directory", id="no_folder"),
-        pytest.param(("nothing",), "No such command 'nothing'", id="command"),
-        pytest.param(("crawl",), "Missing argument", id="no_config"),
+        pytest.param(("nothing",), "No such command 'nothing'; `linkmill --help` shows its use\n", id="command"),
+        pytest.param(("config", "chek"), "'check', 'schema'; `linkmill config --help` shows its use\n", id="part"),
+        pytest.param(("crawl",), "Missing argument 'CONFIG'; `linkmill crawl --help` shows its use\n", id="no_config"),
+        pytest.param(("crawl", "a", "b"), "extra argument (b); `linkmill crawl --help` shows its use\n", id="more"),
+        pytest.param(("crawl", "--nope", "a"), "No such option: --nope; `linkmill crawl", id="option"),
+        pytest.param(("anchors", "a", "--limit"), "Option '--limit' requires an argument", id="no_value"),
+        pytest.param(("anchors", "a", "--limit", "x"), "linkmill: --limit: must be a valid integer; `", id="number"),
+        pytest.param(("anchors", "a", "--limit", "-1"), "--limit: must be greater than or equal to 0; `", id="range"),
+        pytest.param(("anchors", "a", "-f", "x"), "linkmill: --format / -f: 'x' is not one of 'table', ", id="choice"),
         pytest.param(("crawl", "no.toml"), "linkmill: no.toml: cannot be read: No such file or directory\n", id="file"),
         pytest.param(("status",), "name a config file or --data DIR", id="status"),
         pytest.param(("fetch", "mailto:me"), "'mailto:me' is not a URL of scheme http or https", id="scheme"),
@@ -71,8 +79,19 @@ def test_init_never_overwrites(run: Run, tmp_path: Path) -> None:
 )
 def test_bad_input_is_told_and_ends_with_2(run: Run, arguments: tuple[str, ...], expected: str) -> None:
     code, out, err = run(*arguments)
-    assert (code, out) == (2, "")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("linkmill: ")
     assert expected in err
+
+
+def test_command_without_words_shows_its_help(run: Run) -> None:
+    code, out, err = run("config")
+    assert (code, out, err.splitlines()[0]) == (2, "", "Usage: linkmill config [OPTIONS] COMMAND [ARGS]...")
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 pages"), (1, "1 page"), (2000, "2,000 pages")])
+def test_what_is_counted_stands_in_its_right_number(number: int, said: str) -> None:
+    assert many(number, "page") == said
 
 
 def test_every_mistake_of_a_config_file_is_told_at_once_in_a_line_of_its_own(run: Run, tmp_path: Path) -> None:
@@ -207,7 +226,7 @@ def test_fetch_asks_once_for_a_robots_txt_that_cannot_be_had(
 
 def test_contact_may_be_given_for_one_request(run: Run) -> None:
     code, _, err = run("fetch", "http://example.org/", "--contact", "nobody")
-    assert (code, "Invalid value for --contact: is neither a URL nor an e-mail address" in err) == (2, True)
+    assert (code, "linkmill: --contact: 'nobody' is neither a URL nor an e-mail address" in err) == (2, True)
     code, _, err = run("fetch", "http://10.0.0.1/", "--contact", "me@example.org")
     assert (code, "network.allow_addresses" in err, "fetch.contact" in err) == (2, True, False)
     assert "--contact gives one for this request" in run("fetch", "http://example.org/")[2]

@@ -120,6 +120,26 @@ def test_first_signal_stops_with_everything_committed_and_the_crawl_goes_on(
     assert ", resumed 1 time\n" in run("status", config).out
 
 
+def test_seeds_left_by_the_scope_are_told_when_the_crawl_starts(run: Run, tmp_path: Path, web: Running) -> None:
+    config = write_config(web, tmp_path, more="max_pages = 1")
+    one, two = web.seeds[:2]
+    for excluded, told in (
+        ([one], f"1 of 4 seeds left by the scope, the first {one} (excluded)\n"),
+        ([two, one], f"2 of 4 seeds left by the scope, the first {one} (excluded); `linkmill config check {config}` "),
+    ):
+        rules = orjson.dumps(excluded).decode()
+        text = (tmp_path / config).read_text()
+        (tmp_path / config).write_text(
+            re.sub(r"(?m)^\[scope\]\n(exclude .*\n)?", f"[scope]\nexclude = {rules}\n", text)
+        )
+        code, _, err = run("crawl", "--fresh", config)
+        assert (code, err.startswith(f"linkmill: {told}"), "1 page in 1 request" in err) == (0, True, True)
+    with (tmp_path / config).open("a") as file:
+        file.write(JSON)
+    line = orjson.loads(run("crawl", "--fresh", config).err.splitlines()[0])
+    assert (line["event"], line["number"], line["of"], line["first"]) == ("seeds left by the scope", 2, 4, one)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_second_signal_ends_at_once_with_130(
     run: Run, tmp_path: Path, slow_web: Running, started: list[Started], workers: int

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import orjson
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ import pytest
 
 from crawler.cli import main
 from crawler.cli.target import TargetUnclear, name_hosts, read_target, reversed_host, understood
+from crawler.url import normalise
 from storage.asking import Mode, Target
 from storage.records import Batch, Kind, Robots
 from storage.sqlite import CrawlStore
@@ -122,7 +124,7 @@ def test_terminal_gets_a_drawn_table_and_escaped_text(
     assert "bad\\x1b[31m\\u202etext" in lines
     assert len(lines.splitlines()) == 4
     code, _, err = ask("backlinks", "shop.example", "-f", "parquet")
-    assert (code, "not for terminals" in err) == (2, True)
+    assert (code, err) == (2, "linkmill: --output: parquet is not for terminals: name a file or redirect\n")
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
@@ -193,7 +195,7 @@ def test_directory_at_the_output_path_is_told_in_one_line(ask: Callable[..., Ans
     for name in (".", "data"):
         code, out, err = ask("domains", "shop.example", "-o", name)
         assert (code, out) == (2, "")
-        assert err.splitlines()[-1] == f"Error: Invalid value for --output: {name} is a directory; name a file in it"
+        assert err == f"linkmill: --output: {name} is a directory; name a file in it\n"
 
 
 def test_cursor_is_told_apart_from_the_answer_and_goes_on(ask: Callable[..., Answered]) -> None:
@@ -251,6 +253,16 @@ def test_summary_counts_and_names_the_most_frequent(ask: Callable[..., Answered]
     assert (figures["backlinks"], figures["domains"]) == (3, 2)
     assert [row["source_domain"] for row in figures["top_domains"]] == ["a.example", "b.example"]
     assert len(figures["top_anchors"]) == 3
+
+
+def test_summary_of_a_url_says_whose_links_are_counted(ask: Callable[..., Answered]) -> None:
+    out = ask("summary", f"{SHOP}/x")[1]
+    assert re.search(r"^  backlinks +2 +from all pages, those of its own host too$", out, re.MULTILINE)
+    assert re.search(r"^  external +2 +of the backlinks, from other domains$", out, re.MULTILINE)
+    assert "inside" not in out
+    assert "outside" not in out
+    of_host = ask("summary", "www.shop.example")[1]
+    assert re.search(r"^  inside +0 +hyperlinks between its own pages, not among the backlinks$", of_host, re.MULTILINE)
 
 
 def test_summary_is_written_in_every_format(ask: Callable[..., Answered], folder: Path) -> None:
@@ -340,6 +352,27 @@ def test_empty_answer_about_one_scheme_names_the_other(ask: Callable[..., Answer
         assert re.fullmatch(
             rf"The index has no link {direction} the url {url}\. It has \d {direction} {other}\.\n", err
         )
+
+
+ODD_HOSTS: Final = ("a..odd.example", "odd.example..", "..", "*.odd.example", "a,b'c", "-a-")
+"""Hosts that the URL Standard takes, so that a page can link there (for ".." see url_wpt.json)."""
+
+
+async def test_whatever_is_stored_as_a_target_can_be_asked_about(tmp_path: Path, run: Callable[..., Answered]) -> None:
+    web = Web()
+    targets = [f"http://{host}/x" for host in ODD_HOSTS]
+    assert [normalise(target) for target in targets] == targets
+    web.visit("https://a.example/", *(link(target, "odd") for target in targets))
+    async with CrawlStore.open(tmp_path / "odd", compression_level=3) as store:
+        await store.start_run("test", "{}", fresh=False, now=NOW)
+        await store.commit(Batch(pages=web.pages, links=[row for _, row in web.links]), NOW)
+    (tmp_path / "odd.toml").write_text(CONFIG.replace('"data"', '"odd"'))
+    assert run("index", "odd.toml")[0] == 0
+    for target, host in zip(targets, ODD_HOSTS, strict=True):
+        for mode in Mode:
+            code, out, err = run("backlinks", target, "--mode", mode.value, "--data", "odd", "-f", "csv")
+            found = [row["target"] for row in csv.DictReader(out.splitlines())]
+            assert (code, target in found, "no link" in err) == (0, True, False), (mode, host, err)
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,16 @@ WRONG_VALUE: Final = {
     "address": ('[network]\nhosts."*.test" = "a:1"', 'network.hosts."*.test": "a:1" is not an IP', "127.0.0.1:8080"),
     "port": ('[network]\nnameservers = ["9.9.9.9:0"]', 'network.nameservers[0]: "9.9.9.9:0" is not', "a port"),
     "name in the map": ('[network]\nhosts."a*b" = "127.0.0.1"', 'network.hosts."a*b": "a*b" is not a host name', ""),
+    "host twice in the map": (
+        '[network]\nhosts = { "bücher.test" = "127.0.0.1", "BÜCHER.test." = "127.0.0.2" }',
+        "network.hosts: ",
+        'names one host twice, as "bücher.test" and "BÜCHER.test."; leave one of them out',
+    ),
+    "host encoded and not": (
+        '[network]\nhosts = { "*.xn--bcher-kva.test" = "127.0.0.1", "*.bücher.test" = "127.0.0.1" }',
+        "network.hosts: ",
+        'as "*.xn--bcher-kva.test" and "*.bücher.test"',
+    ),
     "proxy": ('[network]\nproxy = "socks5://a:1"', 'network.proxy: "socks5://a:1" is not', "http://proxy"),
     "override without effect": (
         ONE_OVERRIDE,
@@ -185,7 +195,8 @@ def problems(path: Path) -> list[str]:
 )  # fmt: skip
 def test_wrong_value_is_one_line_with_key_value_and_advice(path: Path, toml: str, begins: str, says: str) -> None:
     path.write_text(toml, "utf-8")
-    found = [line for line in problems(path) if not line.startswith("crawl.seeds: [] leaves nothing to start from")]
+    besides = ("crawl.seeds: [] leaves nothing to start from", 'fetch.contact: "" is empty')
+    found = [line for line in problems(path) if not line.startswith(besides)]
     assert len(found) == 1
     assert found[0].startswith(begins)
     assert says in found[0]
@@ -230,6 +241,30 @@ def test_all_problems_are_told_at_once_and_none_that_follows_from_another(path: 
         "nonsense",
         "scope.follow",
     }
+
+
+@pytest.mark.parametrize(
+    ("toml", "expected"),
+    [
+        pytest.param(
+            'seeds = ["ftp://a/", "https://example.org/", "x y", "http://10.0.0.1/"]',
+            ["crawl.seeds[0]", "crawl.seeds[2]", "crawl.seeds[3]", "fetch.contact"],
+            id="some seeds",
+        ),
+        pytest.param('seeds = ["ftp://example.org/"]', ["crawl.seeds[0]", "fetch.contact"], id="all seeds"),
+        pytest.param('seeds = ["ftp://localhost/", "x 127.1"]', ["crawl.seeds[0]", "crawl.seeds[1]"], id="loopback"),
+        pytest.param(f'seeds = ["ftp://a/", "b.test"]{MAPPED}', ["crawl.seeds[0]"], id="mapped hosts"),
+        pytest.param(
+            'seeds = ["example.org"]\n[network]\nhosts = { "a b" = "127.0.0.1" }',
+            ['network.hosts."a b"'],
+            id="hosts that could be mapped",
+        ),
+        pytest.param('seeds = "example.org"', ["crawl.seeds", "fetch.contact"], id="no list"),
+    ],
+)
+def test_bad_seed_hides_nothing_else(path: Path, toml: str, expected: list[str]) -> None:
+    path.write_text(f"[crawl]\n{toml}", "utf-8")
+    assert sorted(line.partition(": ")[0] for line in problems(path)) == expected
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES))

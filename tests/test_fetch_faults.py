@@ -30,6 +30,8 @@ from tests.servers import Exchange, answering, response, serve
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc", False, Failure.PROTOCOL),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nabc", False, Failure.PROTOCOL),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef", False, Failure.PROTOCOL),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nabcde", False, Failure.PROTOCOL),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nabcde", False, Failure.PROTOCOL),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nnot gzip", False, Failure.DECODE),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(PAGE)[:-9], False, Failure.DECODE),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: sdch\r\n\r\nabc", False, Failure.DECODE),

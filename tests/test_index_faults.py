@@ -162,6 +162,13 @@ def test_flipped_bit_in_any_file_is_never_another_answer(data_dir: Path) -> None
     assert told > 30
 
 
+def test_damage_of_the_sources_is_told_by_their_file(data_dir: Path) -> None:
+    (sources,) = (data_dir / "index").glob("generation=*/layer=000/sources.packed")
+    sources.write_bytes(bytes(sources.stat().st_size))
+    with Index.open(data_dir) as opened, pytest.raises(IndexDamaged, match=r"layer=000/sources\.packed has changed"):
+        opened.backlinks(Target(Mode.DOMAIN, "b.example", "example.b")).table()
+
+
 @pytest.mark.parametrize(
     "missing",
     [

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from config import CrawlSettings
+from crawler.board import Board
 from crawler.limits import Limits
 from crawler.stats import Stats
 
@@ -46,3 +47,14 @@ def test_counts_are_read_anew_at_every_question() -> None:
     assert found.reached() is None
     stats.counters["attempts"] += 1
     assert found.reached() == "page limit"
+
+
+def test_last_page_that_several_workers_see_is_claimed_by_one_of_them() -> None:
+    supervisor = Board.make(2)
+    supervisor.start_from(297, 0)
+    one, two = (Limits(CrawlSettings(max_pages=300), Stats(), Board(supervisor.handle, 2, at)) for at in range(2))
+    assert (one.claim(), two.claim()) == (None, None)
+    assert (one.reached(), two.reached()) == (None, None), "both see that one page is left"
+    assert (one.claim(), two.claim()) == (None, "page limit")
+    assert (one.sent, two.sent, two.reached()) == (2, 1, "page limit")
+    supervisor.close()

@@ -141,6 +141,19 @@ async def test_host_without_an_address_is_a_failure_of_its_pages(
     assert read_status(tmp_path).totals.failed == 1
 
 
+async def test_names_that_are_looked_up_together_keep_the_limit_on_pages(tmp_path: Path) -> None:
+    seeds = [f"http://gone{number}.example/" for number in range(9)]
+    async with name_server(Zone(code=2)) as server:
+        settings = settings_at(
+            None, tmp_path, crawl={"seeds": seeds, "max_pages": 4}, network={"nameservers": [server]}
+        )
+        report = await Crawl(settings, settings.crawl.seeds).run()
+    assert report.snapshot is not None
+    assert (report.reason, report.snapshot.attempts, report.snapshot.queued) == ("page limit", 4, 5)
+    totals = read_status(tmp_path).totals
+    assert (totals.failed, totals.queued, totals.conserved) == (4, 5, True)
+
+
 async def run_stopping(tmp_path: Path, when: str, act: Callable[[Crawl], None]) -> tuple[Report, list[str]]:
     """Crawl the site and call `act` when the answer of `when` has come."""
     async with serving(SITE) as (web, served):

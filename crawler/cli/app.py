@@ -15,6 +15,7 @@ from crawler.cli.crawling import crawling
 from crawler.cli.fetching import fetching
 from crawler.cli.questions import questions
 from crawler.cli.streams import STANDARD_OUTPUT, OutputLost, close_output, prepare_streams, tell
+from crawler.cli.usage import tell_usage
 
 LOST: Final = 4
 """Exit code for a fault of the data directory or the machine."""
@@ -66,14 +67,13 @@ def main() -> None:
 def _run() -> int:
     """Run the command and return its exit code, its fault told."""
     try:
-        app(prog_name="linkmill")
+        code = app(prog_name="linkmill", standalone_mode=False)
     except SystemExit as ended:
         # Typer makes it 1 where the reader of our output has gone (`| head`), though nothing is wrong.
-        if isinstance(ended.__context__, BrokenPipeError):
-            return 0
-        if ended.code == INTERRUPTED:
-            tell("interrupted; what was stored before is as it was")
-        return ended.code if isinstance(ended.code, int) else 0
+        code = 0 if isinstance(ended.__context__, BrokenPipeError) else ended.code
+    except typer.TyperException as error:
+        tell_usage(error)
+        return error.exit_code
     except Exception as error:
         fault = fault_of(error)
         if fault is None:
@@ -82,7 +82,9 @@ def _run() -> int:
         for line in lines:
             tell(line)
         return code
-    return 0
+    if code == INTERRUPTED:
+        tell("interrupted; what was stored before is as it was")
+    return code if isinstance(code, int) else 0
 
 
 def fault_of(error: Exception) -> tuple[int, tuple[str, ...]] | None:

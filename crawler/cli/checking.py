@@ -17,6 +17,7 @@ import typer
 from crawler import robots_policy
 from crawler.addresses import Endpoint
 from crawler.cli.escapes import plain
+from crawler.cli.wording import many
 from crawler.dns import BlockedAddress, DnsFailure, Resolver
 from crawler.fetch import Fetcher
 from crawler.outcome import Failed, Fetched, Outcome, Redirected
@@ -42,7 +43,7 @@ async def check_crawl(settings: Settings, urls: Sequence[str]) -> bool:
             verdict, admitted = _verdict(url, scope, await found[origin_of(url)], obey)
             good += admitted
             typer.echo(plain(f"{url}: {verdict}"))
-    typer.echo(f"{good:,} of {len(urls):,} seeds may be crawled")
+    typer.echo(f"{good:,} of {many(len(urls), 'seed')} may be crawled")
     return good > 0
 
 

@@ -62,9 +62,10 @@ def check(
     from crawler.cli.checking import check_crawl
     from crawler.cli.escapes import plain
     from crawler.cli.reach import reach
+    from crawler.cli.wording import many
 
     settings, seeds = settings_of.load_crawl(path)
-    typer.echo(f"{path}: valid, {len(seeds):,} seeds, data in {settings.crawl.data_dir}")
+    typer.echo(f"{path}: valid, {many(len(seeds), 'seed')}, data in {settings.crawl.data_dir}")
     for name, text in reach(settings, seeds):
         typer.echo(plain(f"  {name:<12}{text}"))
     if not offline and not asyncio.run(check_crawl(settings, seeds)):

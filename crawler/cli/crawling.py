@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from logging import Logger
+
+    from config import Settings
     from crawler.cli.progress import Progress
     from crawler.supervisor import Crawl, Report
     from storage.status import Status
@@ -54,6 +58,7 @@ def crawl(
     check_versions()
     keep_freed_memory()
     with open_log(settings.log) as log, collecting_seldom():
+        _tell_left_seeds(settings, seeds, path, log)
         started = crawl_of(settings, seeds, *request_log(log))
         progress = progress_of(settings.log, log, quiet)
         try:
@@ -63,6 +68,27 @@ def crawl(
         progress.tell_end(report)
     if settings.log.format == "text" or settings.log.file is not None:
         _tell(report, path)
+
+
+def _tell_left_seeds(settings: Settings, seeds: Sequence[str], path: Path, log: Logger) -> None:
+    """Say which seeds the scope leaves; the crawl goes on with the others, or with what is queued."""
+    from crawler.cli.escapes import plain
+    from crawler.cli.streams import tell
+    from crawler.cli.wording import many
+    from crawler.scope import Scope
+
+    scope = Scope(settings.scope, seeds)
+    reasons = {seed: left for seed in seeds if (left := scope.judge(seed, 0)) is not None}
+    if not reasons:
+        return
+    first, reason = next(iter(reasons.items()))
+    if settings.log.format == "json" or settings.log.file is not None:
+        fields = {"number": len(reasons), "of": len(seeds), "first": first, "reason": reason}
+        log.warning("seeds left by the scope", extra={"fields": fields})
+    if settings.log.format == "text" or settings.log.file is not None:
+        others = f"; `linkmill config check {path}` names all" if len(reasons) > 1 else ""
+        number = f"{len(reasons):,} of {many(len(seeds), 'seed')}"
+        tell(plain(f"{number} left by the scope, the first {first} ({reason}){others}"))
 
 
 async def _crawl(crawl: Crawl, fresh: bool, progress: Progress) -> Report:
@@ -86,14 +112,15 @@ async def _crawl(crawl: Crawl, fresh: bool, progress: Progress) -> Report:
 def _tell(report: Report, path: Path) -> None:
     """Say on standard error how the crawl ended and what to do next."""
     from crawler.cli.progress import answers_of, by_class, duration, size
+    from crawler.cli.wording import many
 
     snapshot = report.snapshot
     if snapshot is None:
         typer.echo(f"run {report.run} is finished; `linkmill crawl --fresh {path}` starts another", err=True)
         return
     lines = [
-        f"run {report.run}: {report.reason} after {duration(snapshot.elapsed_s)}: {snapshot.pages:,} pages "
-        f"in {snapshot.attempts:,} requests, {snapshot.links:,} links, {size(snapshot.wire_bytes)}, "
+        f"run {report.run}: {report.reason} after {duration(snapshot.elapsed_s)}: {many(snapshot.pages, 'page')} "
+        f"in {many(snapshot.attempts, 'request')}, {many(snapshot.links, 'link')}, {size(snapshot.wire_bytes)}, "
         f"{snapshot.queued:,} still queued"
     ]
     lines.append(f"answers: {answers_of(snapshot.counters)}")
@@ -133,30 +160,34 @@ def status(
 
 def _status_lines(found: Status) -> list[tuple[str, str]]:
     from crawler.cli.progress import answers_of, by_class, size
+    from crawler.cli.wording import many
 
     totals, counters = found.totals, dict(found.counters)
     state = found.stop_reason or ("running" if found.held else CUT_SHORT)
     stored_bytes = found.pages.size_bytes + found.links.size_bytes
     again = found.starts - 1
-    resumed = f", resumed {again:,} time{'s' if again > 1 else ''}" if again else ""
+    resumed = f", resumed {many(again, 'time')}" if again else ""
     trouble = [("redirects", "redirects"), ("retries", "retries"), ("outages of the network", "outages")]
     return [
         ("run", f"{found.run} ({found.name}), started {_moment(found.started_at)}{resumed}"),
         ("state", state),
         ("last commit", _moment(found.last_commit_at)),
-        ("discovered", f"{totals.discovered:,} URLs"),
+        ("discovered", many(totals.discovered, "URL")),
         ("", f"{totals.queued:,} queued, {totals.done:,} done, {totals.failed:,} failed, {totals.excluded:,} excluded"),
         ("hosts", f"{found.hosts:,}, {found.hosts_visited:,} visited, {sum(found.parked.values()):,} parked"),
         *(("", f"{n:,} parked after {reason}") for reason, n in found.parked.items()),
         (
             "fetched",
-            f"{counters.get('pages', 0):,} pages in {counters.get('attempts', 0):,} requests; "
+            f"{many(counters.get('pages', 0), 'page')} in {many(counters.get('attempts', 0), 'request')}; "
             + ", ".join(f"{name} {counters.get(key, 0):,}" for name, key in trouble),
         ),
-        *(("", f"{n:,} workers died and were replaced") for n in [counters.get("workers.died", 0)] if n),
+        *(("", f"{many(n, 'worker')} died, and each was replaced") for n in [counters.get("workers.died", 0)] if n),
         ("answers", answers_of(counters)),
-        ("stored", f"{found.pages.rows:,} records of pages (requests and denied ones), {found.links.rows:,} links"),
-        ("", f"{size(stored_bytes)} in {found.pages.segments + found.links.segments} segments"),
+        (
+            "stored",
+            f"{many(found.pages.rows, 'record')} of pages (requests and denied ones), {many(found.links.rows, 'link')}",
+        ),
+        ("", f"{size(stored_bytes)} in {many(found.pages.segments + found.links.segments, 'segment')}"),
         ("failed tries", by_class(counters, "failed.")),
         ("denied", by_class(counters, "denied.")),
         ("robots.txt", by_class(counters, "robots.")),

@@ -86,7 +86,7 @@ def _with_contact(settings: Settings, text: str | None) -> Settings:
     try:
         fetch = settings.fetch.model_copy(update={"contact": contact(text)})
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--contact") from error
+        raise typer.BadParameter(f"{text!r} {error}", param_hint="--contact") from error
     return settings.model_copy(update={"fetch": fetch})
 
 
@@ -257,6 +257,7 @@ def _named(column: str, value: object) -> object:
 
 def _link_line(row: LinkRow) -> str:
     """Return a link on one line: position, kind, place, rel, target, anchor, and what else it has."""
+    from crawler.cli.wording import many
     from storage.records import AnchorSource, Kind, Place, Rel
 
     rel = ",".join(bit.name.lower() for bit in Rel if row.rel & bit and bit.name) or "-"
@@ -264,7 +265,7 @@ def _link_line(row: LinkRow) -> str:
     anchor = f'"{row.anchor}"' if row.anchor_source else "-"
     more = [f"from {AnchorSource(row.anchor_source).name.lower()}"] if row.anchor_source > AnchorSource.TEXT else []
     more += ["image"] * row.image + ["cut"] * row.anchor_cut
-    more += [f"{row.repeats} repeats"] if row.repeats else []
+    more += [many(row.repeats, "repeat")] if row.repeats else []
     more += [f"hreflang {row.hreflang}"] if row.hreflang else []
     fields = (f"  {row.ordinal}", Kind(row.kind).label, Place(row.place).name.lower(), rel, target, anchor, *more)
     return "  ".join(fields)

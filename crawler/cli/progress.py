@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from crawler.cli.wording import many
 from crawler.stats import Snapshot
 
 if TYPE_CHECKING:
@@ -132,7 +133,9 @@ def live_table(snapshot: Snapshot, rates: Rates, stopping: bool = False) -> Tabl
     if snapshot.paused is not None:
         table.add_row("paused", snapshot.paused)
     if stopping:
-        table.add_row("stopping", f"{snapshot.open:,} requests have a few seconds to finish; Ctrl-C again ends at once")
+        table.add_row(
+            "stopping", f"{many(snapshot.open, 'request')} may finish within seconds; Ctrl-C again ends at once"
+        )
     return table
 
 

@@ -30,6 +30,7 @@ TABLE_ROWS: Final = 50
 """Rows of a table when no limit is given; the other formats write all."""
 
 MEANT: Final = {
+    "external": "of the backlinks, from other domains",
     "inside": "hyperlinks between its own pages, not among the backlinks",
     "indirect": "redirects and canonicals from outside",
     "embeds": "images, media and frames shown by pages outside",
@@ -40,6 +41,20 @@ MEANT: Final = {
     "links": "all of every kind and state, from inside too",
 }
 """Figure of a summary to what its name leaves open."""
+
+MEANT_OF_URL: Final = {
+    "backlinks": "from all pages, those of its own host too",
+    "external": "of the backlinks, from other domains",
+    "inside": None,
+    "indirect": "redirects and canonicals",
+    "embeds": "images, media and frames shown by pages",
+    "resources": "scripts, styles and icons loaded by pages",
+    "others": "feeds, alternates, forms and the like",
+    "lost": "hyperlinks that were there before",
+    "unknown": "those whose page could not be looked at again",
+    "links": "all of every kind and state",
+}
+"""The same of a URL or prefix, where no page counts as inside."""
 
 
 class Question(NamedTuple):
@@ -143,6 +158,7 @@ def index(
     """
     import config as settings_of
     from crawler.cli.target import name_hosts
+    from crawler.cli.wording import many
     from crawler.memory import keep_freed_memory
     from crawler.versions import NORMALISER, PSL
     from storage.index.build import Limits
@@ -155,7 +171,7 @@ def index(
         built = build_index(settings.crawl.data_dir, name_hosts, limits, f"{PSL}, {NORMALISER}", anew)
     counts = built.counts
     typer.echo(
-        f"Generation {built.generation.id}: {counts.links:,} links, records of {counts.pages:,} URLs;"
+        f"Generation {built.generation.id}: {many(counts.links, 'link')}, records of {many(counts.pages, 'URL')};"
         f" {built.bytes / 1e6:,.1f} MB in {built.elapsed_s:.1f} s"
     )
 
@@ -331,12 +347,14 @@ def _write_summary(found: Summary, subject: Target, sink: io.TextIOBase | None) 
     from crawler.cli.escapes import plain
     from crawler.cli.output import show_rows, shown_value
 
+    meant = MEANT_OF_URL if subject.mode in (Mode.URL, Mode.PREFIX) else MEANT
     for row in found.figures.to_pylist():
         print(plain(f"{subject.mode.value} {subject.name}"), file=sink)
         for name, value in row.items():
-            if name != "name" and value is not None:
+            told = meant.get(name, "")
+            if name != "name" and value is not None and told is not None:
                 shown = f"  {name.replace('_', ' '):<14} {shown_value(value)}"
-                print(f"{shown:<36} {MEANT[name]}" if name in MEANT else shown, file=sink)
+                print(f"{shown:<36} {told}".rstrip(), file=sink)
     for title, table, columns in (
         ("Referring domains", found.domains, ("source_domain", "links", "pages", "first_seen", "last_seen")),
         ("Anchors", found.anchors, ("anchor", "links", "pages", "domains", "follow")),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from crawler.cli.progress import duration, size
+from crawler.cli.wording import many
 from crawler.url import domains_of, host_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def reach(settings: Settings, seeds: Sequence[str]) -> Iterator[tuple[str, str]]
         yield "never", _some(scope.exclude)
     marked = "left alone" if scope.nofollow == "skip" else "followed like others"
     yield "nofollow", f"links marked nofollow, ugc or sponsored are {marked}"
-    yield "depth", f"{scope.max_depth:,} links from a seed at most" if scope.max_depth else "any"
+    yield "depth", f"{many(scope.max_depth, 'link')} from a seed at most" if scope.max_depth else "any"
     yield "budgets", _budgets(scope)
     yield "URLs", _lengths(scope)
     yield "pace", _pace(settings.politeness)
@@ -67,13 +68,13 @@ def _budgets(scope: ScopeSettings) -> str:
 
 def _lengths(scope: ScopeSettings) -> str:
     return (
-        f"at most {scope.max_url_bytes:,} bytes, {scope.max_query_bytes:,} of them query;"
-        f" {scope.max_path_segments:,} segments of path, {scope.max_path_repeats:,} of them repeated"
+        f"at most {many(scope.max_url_bytes, 'byte')}, {scope.max_query_bytes:,} of them query;"
+        f" {many(scope.max_path_segments, 'segment')} of path, {scope.max_path_repeats:,} of them repeated"
     )
 
 
 def _pace(politeness: PolitenessSettings) -> str:
-    overrides = f"; {len(politeness.overrides):,} overrides" if politeness.overrides else ""
+    overrides = f"; {many(len(politeness.overrides), 'override')}" if politeness.overrides else ""
     return (
         f"{politeness.connections_per_host:,} open and {politeness.delay:g} s between requests to a host,"
         f" {politeness.connections_per_ip:,} and {politeness.delay_per_ip:g} s to an address{overrides}"
@@ -82,7 +83,7 @@ def _pace(politeness: PolitenessSettings) -> str:
 
 def _end(crawl: CrawlSettings) -> str:
     """Say what ends the crawl; pages and bytes are counted over all starts of a run, time is each start's own."""
-    limits = [f"{crawl.max_pages:,} pages of the run"] if crawl.max_pages else []
+    limits = [f"{many(crawl.max_pages, 'page')} of the run"] if crawl.max_pages else []
     limits += [f"{size(crawl.max_bytes)} of the run"] if crawl.max_bytes else []
     limits += [f"{duration(crawl.max_time)} of each start"] if crawl.max_time else []
     return "when nothing is left to fetch" + "".join(f", or after {limit}" for limit in limits)

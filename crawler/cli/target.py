@@ -17,7 +17,8 @@ from storage.asking import Mode, Target
 from storage.index.inputs import HOST_DOMAINS
 
 _HOST: Final = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]+\.?|\[[0-9a-f:.]+\]").fullmatch
-"""The URL Standard lets a host have empty labels and signs like `*`, which no name of the web has."""
+"""The URL Standard lets a host have empty labels and signs like `*`, which no name of the web has. Pages link there all
+the same, so a URL that is spelled out may have such a host; a text without a scheme is taken for something else."""
 
 _ELSEWHERE: Final = re.compile(r"[^/?#]*@|[a-zA-Z][a-zA-Z0-9+.-]*:(?![0-9]+(?:[/?#]|\Z))").match
 """An e-mail address, or another scheme than http(s); what follows a host is a port."""
@@ -100,7 +101,7 @@ def _urls_of(text: str) -> Iterator[str]:
         return
     for candidate in (text,) if "://" in text else (f"https://{text}", f"http://{text}"):
         url = normalise(candidate)
-        if url is not None and _HOST(host_of(url)) is not None:
+        if url is not None and ("://" in text or _HOST(host_of(url)) is not None):
             yield url
 
 

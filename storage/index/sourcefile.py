@@ -59,6 +59,7 @@ class SourceFile:
     """The sources of one layer, open for reading; a damaged file raises `pa.ArrowException` or OSError."""
 
     def __init__(self, layer: Path) -> None:
+        self._name = f"{layer.name}/{SOURCES}"
         self._content = pa.memory_map(str(layer / SOURCES)).read_buffer()
         places = read_arrow(layer / SOURCE_BATCHES)
         self.schema = pa.ipc.read_schema(pa.py_buffer(places.schema.metadata[COLUMNS]))
@@ -73,6 +74,6 @@ class SourceFile:
         """Return a batch."""
         packed = self._content.slice(int(self._starts[number]), int(self._sizes[number]))
         if xxhash.xxh3_64_intdigest(packed) != int(self._sums[number]):
-            raise pa.ArrowInvalid("sources have changed")
+            raise pa.ArrowInvalid(f"{self._name} has changed")
         message = pa.decompress(packed, int(self._unpacked[number]), codec=PACKING)
         return pa.ipc.read_record_batch(message, self.schema)
