@@ -16,7 +16,8 @@ _ASCII_SPACES: Final = "\t\n\f\r "
 def collapse(text: str) -> str:
     """Strip ASCII white space from both ends and make one space of every run inside."""
     text = text.strip(_ASCII_SPACES)
-    if not text.isprintable():
+    if not text.isprintable():  # no other white space is printable
+        # A title over two lines takes 2 us, by an expression 7.
         for space in "\t\n\f\r":
             text = text.replace(space, " ")
     return text if "  " not in text else " ".join(filter(None, text.split(" ")))
