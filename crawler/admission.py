@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from operator import itemgetter
 from typing import Final
 
 from crawler.frontier import Frontier
@@ -25,9 +24,6 @@ NOT_FOLLOWED_RELS: Final = int(Rel.NOFOLLOW | Rel.UGC | Rel.SPONSORED)
 VIA: Final = {Kind.REDIRECT: Via.REDIRECT, Kind.META_REFRESH: Via.REDIRECT, Kind.LINK_CANONICAL: Via.CANONICAL}
 _FOLLOWED: Final = frozenset(int(kind) for kind in FOLLOWED_KINDS)
 _VIA: Final = {int(kind): VIA.get(kind, Via.LINK) for kind in FOLLOWED_KINDS}
-
-_JUDGED: Final = itemgetter(0, 1, 3, 4)
-"""URL, host, kind and rel of a link: what its way is decided by."""
 
 _KIND: Final = COUNTER_OF[Left.KIND]
 _NOFOLLOW: Final = COUNTER_OF[Left.NOFOLLOW]
@@ -57,30 +53,30 @@ class Admission:
         """Yield (queue row, fingerprint) of every link to follow; `how.via` says how plain links were found."""
         seen, lately, skipped_rels = self._seen, self._seen.lately, self._skipped_rels
         judged, admitted, is_ours = "", False, True
-        reasons: list[str] = []
-        link: tuple[str, str, int, int]
-        for link in map(_JUDGED, links):
-            url, host, kind, rel = link
+        of_kind = nofollow = out_of_scope = seen_before = 0
+        for link in links:
+            url, host, kind = link.target, link.target_host, link.kind
             left: Left | None = None
             if kind not in _FOLLOWED:
-                reasons.append(_KIND)
-            elif rel & skipped_rels:
-                reasons.append(_NOFOLLOW)
+                of_kind += 1
+            elif link.rel & skipped_rels:
+                nofollow += 1
             else:
                 if host != judged:  # most links of a page stand beside others to the same host
                     judged, admitted = host, self._scope.admits_host(host)
                     is_ours = self.share.owns(host)
                 if not admitted:
-                    reasons.append(_OUT_OF_SCOPE)
+                    out_of_scope += 1
                 elif not is_ours:
                     left = self._offer(url, host, how, _VIA[kind], counters)
                 elif (mark := fingerprint(url)) in lately or mark in seen:
-                    reasons.append(_SEEN)
+                    seen_before += 1
                 elif (left := self._refuse_new(url, host, how.depth, counters)) is None:
-                    yield self._take_in(url, host, mark, how._replace(via=_VIA[kind]), now), mark
+                    yield self._take_in(url, host, mark, _by_way(how, _VIA[kind]), now), mark
             if left is not None:
-                reasons.append(COUNTER_OF[left])
-        _count(reasons, counters)
+                counters[COUNTER_OF[left]] += 1
+        left_out = ((_KIND, of_kind), (_NOFOLLOW, nofollow), (_OUT_OF_SCOPE, out_of_scope), (_SEEN, seen_before))
+        _count(left_out, counters)
 
     def _offer(self, url: str, host: str, how: Discovery, via: Via, counters: Counter[str]) -> Left | None:
         """Offer a link to the worker that owns it, or return why not."""
@@ -89,7 +85,7 @@ class Admission:
             return Left.OFFERED
         left = self._scope.judge(url, how.depth)
         if left is None:
-            self.share.offer(url, host, mark, how._replace(via=via))
+            self.share.offer(url, host, mark, _by_way(how, via))
             counters["offers.made"] += 1
         return left
 
@@ -144,7 +140,13 @@ class Admission:
         return self._frontier.discover(url, host, how, now)
 
 
-def _count(reasons: list[str], counters: Counter[str]) -> None:
-    # Adding one at a time takes 0.15 us, and to look up the name of a Left takes as much.
-    for reason in set(reasons):
-        counters[reason] += reasons.count(reason)
+def _count(reasons: Iterable[tuple[str, int]], counters: Counter[str]) -> None:
+    # Once for a page: adding each link takes 0.15 us.
+    for reason, number in reasons:
+        if number:
+            counters[reason] += number
+
+
+def _by_way(how: Discovery, via: Via) -> Discovery:
+    """Return the same discovery by another way; `_replace` takes 1.4 us, this 0.3."""
+    return how if how.via is via else Discovery(how.depth, via, how.hops, how.fetch)

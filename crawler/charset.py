@@ -136,10 +136,10 @@ def _attributes(head: bytes, at: int) -> tuple[dict[bytes, bytes], int]:
     attributes: dict[bytes, bytes] = {}
     while (found := _ATTRIBUTE.match(head, at)) is not None:
         at = found.end()
-        if found["end"] is not None:
+        end, name, double, single, bare = found.groups()
+        if end is not None:
             return attributes, at
-        value = found["double"] or found["single"] or found["bare"] or b""
-        attributes.setdefault(found["name"].lower(), value)
+        attributes.setdefault(name.lower(), double or single or bare or b"")
     return attributes, 0
 
 

@@ -59,8 +59,9 @@ def give_back_memory() -> bool:
     return platform.libc_ver()[0] == "glibc" and ctypes.CDLL(None).malloc_trim(0) == 1
 
 
-COLLECT_AFTER: Final = 50_000
-"""New container objects between two looks for cycles; Python's 700 are made by a dozen links."""
+COLLECT_AFTER: Final = 200_000
+"""New container objects between two looks for cycles, twice the links that wait to be stored and to be freed: with
+50,000 each batch was looked through once, 15 ms a time and 1.2 % of a crawl. Python's 700 are made by a dozen links."""
 
 
 @contextmanager

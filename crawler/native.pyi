@@ -29,6 +29,7 @@ class Elements:
 class Linker:
     def __init__(
         self,
+        readers: Mapping[int, object],
         plain: Mapping[int, tuple[Any, ...]],
         rel_bits: Callable[[str], int],
         collapse: Callable[[str], str],
@@ -39,6 +40,6 @@ class Linker:
         sources: Mapping[str, int],
         characters_max: int,
     ) -> None: ...
-    def read(self, reading: object, elements: Elements, readers: Mapping[int, object]) -> None: ...
+    def read(self, reading: object, elements: Elements) -> None: ...
 
 def count_links(page: object, page_host: str, domains_of: Callable[[str], tuple[str, str]], nofollow: int) -> None: ...

@@ -30,8 +30,7 @@ cdef extern from "Python.h":
     str PyUnicode_New(Py_ssize_t size, int maxchar)
     ctypedef struct PyTypeObject:
         pass
-    object PyType_GenericAlloc(PyTypeObject *type, Py_ssize_t items)
-    void PyObject_GC_UnTrack(object container)
+    object untracked "(PyObject *)_PyObject_GC_NewVar" (PyTypeObject *type, Py_ssize_t items)
 
 cdef extern from "dlfcn.h" nogil:
     void *dlopen(const char *path, int mode)
@@ -277,6 +276,45 @@ cdef dict _attributes(void *element):
     return attributes
 
 
+cdef struct Value:
+    # The value of an attribute; `text` is NULL where there is none.
+    const unsigned char *text
+    size_t length
+
+
+cdef inline Value _attribute(void *element, const char *wanted, size_t wanted_length) noexcept:
+    # Return the value of one attribute.
+    cdef Value value = Value(NULL, 0)
+    cdef size_t length = 0
+    cdef const unsigned char *name
+    cdef void *attribute = first_attribute(element)
+    while attribute != NULL:
+        name = name_of(attribute, &length)
+        if length == wanted_length and memcmp(name, wanted, length) == 0:
+            value.text = value_of(attribute, &value.length)
+            break
+        attribute = next_attribute(attribute)
+    return value
+
+
+cdef bint _is_collapsed(Value value) noexcept:
+    # Tell whether there is no white space but single spaces inside.
+    cdef size_t at
+    cdef unsigned char byte, before = 32
+    for at in range(value.length):
+        byte = value.text[at]
+        if byte == 9 or byte == 10 or byte == 12 or byte == 13 or (byte == 32 and before == 32):
+            return False
+        before = byte
+    return before != 32
+
+
+cdef str _words(Value value, collapse):
+    # Return the text of an attribute without superfluous white space.
+    text = _decode(value.text, value.length)
+    return text if _is_collapsed(value) else collapse(text)
+
+
 cdef size_t _collapse(unsigned char *text, size_t length) noexcept nogil:
     # Like `collapse`, in place; returns the new length. ASCII is never a part of a longer character in UTF-8.
     cdef size_t taken = 0, at
@@ -450,18 +488,9 @@ cdef class Walker:
 
     cdef int _role_of(self, void *element) except? -3:
         # Return what the role of an element says of its place.
-        cdef size_t length = 0
-        cdef const unsigned char *name
-        cdef const unsigned char *value
-        cdef void *attribute = first_attribute(element)
-        while attribute != NULL:
-            name = name_of(attribute, &length)
-            if length == 4 and memcmp(name, b"role", 4) == 0:
-                value = value_of(attribute, &length)
-                place = self._place_of_role(_decode(value, length)) if value != NULL else None
-                return NO_ROLE if place is None else place
-            attribute = next_attribute(attribute)
-        return NO_ROLE
+        cdef Value role = _attribute(element, b"role", 4)
+        place = self._place_of_role(_decode(role.text, role.length)) if role.text != NULL else None
+        return NO_ROLE if place is None else place
 
     cdef int _read(self, void *node, uintptr_t tag, int what, Around around) except -1:
         if what & INNER and around.anchor >= 0:
@@ -479,13 +508,14 @@ cdef class Walker:
             self._open[anchor].is_impure = True
             return 0
         cdef Py_ssize_t at = self._open[anchor].at
+        cdef Value alt
         images = self._found._values[at]
         if images is None:
             images = self._found._values[at] = []
         if what & IMAGE:
-            alt = self._collapsed(_attributes(node).get("alt") or "")
-            if alt:
-                images.append(alt)
+            alt = _attribute(node, b"alt", 3)
+            if alt.length > 0 and (words := _words(alt, self._collapsed)):
+                images.append(words)
         return 0
 
     cdef int _enter(self, void *node, int what, Around before) except -1:
@@ -577,12 +607,6 @@ cdef enum:
     COLUMNS = 15
 
 
-cdef struct Value:
-    # The value of an attribute; `text` is NULL where there is none.
-    const unsigned char *text
-    size_t length
-
-
 cdef struct Said:
     # What the attributes of an element say.
     Value href
@@ -594,7 +618,6 @@ cdef struct Said:
 
 cdef class Plain:
     # How elements with one tag link when they have one URL: which attributes count, what kind of link it is.
-    cdef object reader
     cdef object kind
     cdef bytes href
     cdef bytes rel
@@ -604,10 +627,10 @@ cdef class Plain:
     cdef object other_source
     cdef list others
 
-    def __init__(self, reader, kind, str href, str rel, words, others):
+    def __init__(self, kind, str href, str rel, words, others):
         names = [name.encode() for name in words] + [b"", b""]
         sources = [*words.values(), None, None]
-        self.reader, self.kind, self.href, self.rel = reader, kind, href.encode(), rel.encode()
+        self.kind, self.href, self.rel = kind, href.encode(), rel.encode()
         self.words, self.other_words = names[:2]
         self.source, self.other_source = sources[:2]
         self.others = [name.encode() for name in others]
@@ -643,18 +666,6 @@ cdef class Plain:
 
 cdef inline bint _same(bytes known, const unsigned char *text, size_t length) noexcept:
     return <size_t>PyBytes_GET_SIZE(known) == length and memcmp(PyBytes_AS_STRING(known), text, length) == 0
-
-
-cdef bint _is_collapsed(Value value) noexcept:
-    # Tell whether there is no white space but single spaces inside.
-    cdef size_t at
-    cdef unsigned char byte, before = 32
-    for at in range(value.length):
-        byte = value.text[at]
-        if byte == 9 or byte == 10 or byte == 12 or byte == 13 or (byte == 32 and before == 32):
-            return False
-        before = byte
-    return before != 32
 
 
 cdef str _ascii(str start, const unsigned char *text, size_t length):
@@ -700,10 +711,12 @@ cdef bint _is(str known, const unsigned char *text, Py_ssize_t length) noexcept:
 cdef class Linker:
     """Reads the elements of a page in order: plain links here, all else through the functions in Python.
 
-    `plain` says by tag how elements link (the arguments of `Plain`), the rest is what `crawler.extract` uses itself.
+    `readers` are these functions by tag, `plain` says by tag how elements link that may be read here (the arguments of
+    `Plain`), the rest is what `crawler.extract` uses itself.
     """
 
-    cdef dict _plain
+    cdef list _readers          # by tag, None for elements that hold no URL
+    cdef list _plain            # by tag, None for elements that are read by Python alone
     cdef object _rel_bits
     cdef object _collapse
     cdef object _cut
@@ -742,9 +755,11 @@ cdef class Linker:
     cdef bint _is_image
 
     def __init__(
-        self, dict plain, rel_bits, collapse, cut, set plain_hosts not None, is_plain, row, sources, characters_max
+        self, dict readers, dict plain, rel_bits, collapse, cut, set plain_hosts not None, is_plain, row, sources,
+        characters_max
     ):
-        self._plain = {tag: Plain(*how) for tag, how in plain.items()}
+        self._readers = [readers.get(tag) for tag in range(TAGS)]
+        self._plain = [Plain(*plain[tag]) if tag in plain else None for tag in range(TAGS)]
         self._rel_bits = rel_bits
         self._collapse = collapse
         self._cut = cut
@@ -754,18 +769,19 @@ cdef class Linker:
         self._said, self._unsaid, self._shown = sources["text"], sources["none"], sources["alt"]
         self._characters_max = characters_max
 
-    def read(self, reading, Elements elements not None, dict readers not None):
-        """Read the elements of a page as `crawler.extract.elements.read_slowly` does."""
+    def read(self, reading, Elements elements not None):
+        """Read the elements of a page as `crawler.extract.elements.read_slowly` does with all readers."""
         cdef Py_ssize_t at
+        cdef uintptr_t tag
         cdef Plain plain
         self._begin(reading)
         for at in range(elements._count):
-            tag = elements._items[at].tag
-            reader = readers.get(tag)
-            if reader is None:
+            tag = elements._items[at].tag  # below TAGS, as all that a `Walker` finds
+            plain = <Plain>self._plain[tag]
+            if plain is not None and self._link(elements, at, plain):
                 continue
-            plain = <Plain>self._plain.get(tag)
-            if plain is None or plain.reader is not reader or not self._link(elements, at, plain):
+            reader = self._readers[tag]
+            if reader is not None:
                 reader(reading, elements._element(at))
         reading.page.same_document += self._same_document
         reading.page.links_dropped += self._dropped
@@ -796,7 +812,14 @@ cdef class Linker:
         if said.href.text == NULL or not said.is_plain:
             return False
         if not self._resolve(said.href):
-            return False
+            if not is_anchor:
+                return False
+            href = _decode(said.href.text, said.href.length)
+            target = self._rows.known.get(href) or self._rows.parts(href)
+            if type(target) is not tuple:
+                self._rows.refuse(target)
+                return True
+            self._url, self._target_host, self._fragment = target
         if self._url is None:
             self._same_document += 1
             return True
@@ -901,8 +924,7 @@ cdef class Linker:
         # Note the words of an attribute; False where it has none.
         if value.length == 0:
             return False
-        text = _decode(value.text, value.length)
-        self._anchor = text if _is_collapsed(value) else self._collapse(text)
+        self._anchor = _words(value, self._collapse)
         return bool(self._anchor)
 
     cdef int _add(self, kind, rel, place) except -1:
@@ -916,8 +938,8 @@ cdef class Linker:
         if first is not position:
             self._repeats[first] = self._repeats.get(first, 0) + 1
             return 0
-        row = PyType_GenericAlloc(<PyTypeObject *>self._row, COLUMNS)
-        PyObject_GC_UnTrack(row)  # of strings and numbers alone, so in no cycle: 1.5 % of a crawl went into looking
+        # Never shown to the collector: of strings and numbers alone, so in no cycle; looking took 1.5 % of a crawl.
+        row = untracked(<PyTypeObject *>self._row, COLUMNS)
         _put(row, 0, self._url)
         _put(row, 1, self._target_host)
         _put(row, 2, self._fragment)
@@ -957,7 +979,8 @@ def count_links(page, str page_host not None, domains_of, Py_ssize_t nofollow):
         target_host = <object>PyTuple_GET_ITEM(row, TARGET_HOST)
         if target_host is not host:
             host = target_host
-            domain = domains_of(host)[0]
+            domains = domains_of(host)
+            domain = <object>PyTuple_GET_ITEM(domains, 0)  # by index a named tuple takes 300 instructions
             is_outside = domain != own
             if is_outside:
                 outside.add(domain)

@@ -62,13 +62,13 @@ class Record(NamedTuple):
     """All links that the settings do not store."""
 
 
-def record(
-    attempt: Attempt, outcome: Outcome, settings: ExtractSettings, reading: Page | Failure | None = None
-) -> Record:
-    """Describe how an attempt ended.
+Reading = Html | Page | Failure | None
+"""What is known of a page's HTML: that it may be parsed here, what came of it elsewhere, or that nobody may parse it;
+None where nobody had to ask."""
 
-    `reading` is what came of the page's HTML elsewhere; None has it parsed here, a failure says that nobody may.
-    """
+
+def record(attempt: Attempt, outcome: Outcome, settings: ExtractSettings, reading: Reading = None) -> Record:
+    """Describe how an attempt ended."""
     row = _opening(attempt, outcome)
     match outcome:
         case Failed():
@@ -163,7 +163,7 @@ def _count_refusal(row: PageRow, refusal: Refusal) -> None:
             row.other_scheme += 1
 
 
-def _add_body(row: PageRow, fetched: Fetched, settings: ExtractSettings, reading: Page | Failure | None) -> Record:
+def _add_body(row: PageRow, fetched: Fetched, settings: ExtractSettings, reading: Reading) -> Record:
     """Fill in what the body and the header say; an answer that is no HTML page has only the links of its header."""
     body, answer = fetched.body, fetched.answer
     row.body_bytes = len(body)
@@ -172,14 +172,18 @@ def _add_body(row: PageRow, fetched: Fetched, settings: ExtractSettings, reading
         row.body_hash = xxh3_128_digest(body)
     if not 200 <= answer.status < 300:
         return Record(row, [])
-    if body and _is_html(row.content_type):
-        row.charset, row.charset_source = charset.sniff(body, row.content_type)
+    html = reading if isinstance(reading, Html) else html_of(row.url, fetched)
+    if html is None:
+        page = extract_header(answer.values("link"), row.url, settings)
+    else:
+        row.charset, row.charset_source = html.encoding, html.encoding_source
         if isinstance(reading, Failure):
             row.failure = reading
             return Record(row, [])
-        page = reading or extract(body, row.charset, row.url, settings, answer.values("link"))
-    else:
-        page = extract_header(answer.values("link"), row.url, settings)
+        if isinstance(reading, Page):
+            page = reading
+        else:
+            page = extract(html.body, html.encoding, html.url, settings, html.link_header)
     _add_page(row, page, answer, settings.product)
     if row.redirect_to is None:
         page.links.extend(_refresh_link(row, answer, len(page.links)))
@@ -192,8 +196,8 @@ def html_of(url: str, fetched: Fetched) -> Html | None:
     answer = fetched.answer
     if not 200 <= answer.status < 300 or not fetched.body or not _is_html(answer.header("content-type")):
         return None
-    encoding, _ = charset.sniff(fetched.body, _short(answer.header("content-type")))
-    return Html(fetched.body, encoding, url, answer.values("link"))
+    encoding, source = charset.sniff(fetched.body, _short(answer.header("content-type")))
+    return Html(fetched.body, encoding, source, url, answer.values("link"))
 
 
 def _is_html(content_type: str | None) -> bool:

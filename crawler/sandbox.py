@@ -19,7 +19,7 @@ from typing import Final, Self
 from crawler import guard
 from crawler.extract import ExtractSettings, Html, Page
 from crawler.outcome import Fetched, Outcome, Request
-from crawler.pages import html_of
+from crawler.pages import Reading, html_of
 from crawler.sandboxed import ANSWER_BYTES_MAX, HEAD_BYTES, pack_order, unpack_length, unpack_page
 from crawler.url import domains_of
 from storage.records import Failure
@@ -30,9 +30,6 @@ STRIKES_MAX: Final = 3
 """Pages of one domain that may end the process: without it ten hostile hosts would keep it busy for good."""
 STRIKES_KEPT: Final = 10_000
 """Domains remembered, each for one page at least that ended the process."""
-
-Reading = Page | Failure | None
-"""What came of a page's HTML: read elsewhere, not to be read, or None where it may be read here."""
 
 _BROKEN: Final = (asyncio.IncompleteReadError, ConnectionError, TimeoutError, ValueError, TypeError, KeyError)
 """What a process that died, hangs or talks nonsense looks like from here."""
@@ -64,7 +61,10 @@ class Sandbox:
         return self._process.pid if self._process is not None else None
 
     async def read(self, request: Request, outcome: Outcome) -> Reading:
-        """Return what the page says if it must not be parsed here, `Failure.UNSAFE_HTML` if nowhere."""
+        """Return what the page says if it must not be parsed here, `Failure.UNSAFE_HTML` if nowhere.
+
+        None for what is no page, or so small that it was not looked at.
+        """
         if not isinstance(outcome, Fetched) or guard.is_small(outcome.body):
             return None
         html = html_of(request.url, outcome)
@@ -72,7 +72,7 @@ class Sandbox:
             return None
         match guard.judge_larger(html.body, html.encoding):
             case guard.Verdict.HERE:
-                return None
+                return html
             case guard.Verdict.ISOLATE:
                 return await self._read_apart(html, request.host)
             case guard.Verdict.REFUSE:

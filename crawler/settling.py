@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from tenacity import RetryCallState, Retrying, wait_exponential
 
-from crawler.extract import Page
 from crawler.hostqueue import RETRY_WAIT_MAX_S, HostQueue
 from crawler.jobs import Discovery
 from crawler.outcome import Failed, Fetched, Outcome, Redirected, Request
-from crawler.pages import Attempt, Record, record
+from crawler.pages import Attempt, Reading, Record, record
 from crawler.scope import COUNTER_OF, Left
 from storage.records import Failure, LinkRow, Via
 
@@ -54,7 +53,7 @@ class PageSettling:
         self._fetches = count(parts.incarnation << SEQUENCE_BITS)
 
     def settle(
-        self, request: Request, outcome: Outcome, started_at: float, now: float, reading: Page | Failure | None = None
+        self, request: Request, outcome: Outcome, started_at: float, now: float, reading: Reading = None
     ) -> None:
         """Record an attempt that began at `started_at` (UTC) and ended `now` (monotonic), and draw its conclusions.
 

@@ -63,7 +63,7 @@ async def test_page_read_apart_says_what_it_says_here(sandbox: Sandbox) -> None:
     ],
 )
 async def test_nothing_is_started_for_what_is_safe_here(sandbox: Sandbox, outcome: Fetched | Failed) -> None:
-    assert await sandbox.read(request(), outcome) is None
+    assert not isinstance(await sandbox.read(request(), outcome), Page | Failure)
     assert sandbox.pid is None
 
 

@@ -243,13 +243,14 @@ def _linker() -> Any:  # noqa: ANN401
     """Return the native reader of plain links (`crawler/native.pyi`), None without one."""
     if NATIVE is None:
         return None
-    plain: dict[int, tuple[Reader, int, str, str, dict[str, int], frozenset[str]]] = {
-        TAGS[name]: (READERS[TAGS[name]], urls.kind, urls.urls[0], "", sources_of(urls.words), _others(urls))
-        for name, urls in _URLS.items()
+    plain: dict[int, tuple[int, str, str, dict[str, int], frozenset[str]]] = {
+        TAGS[name]: (urls.kind, urls.urls[0], "", sources_of(urls.words), _others(urls)) for name, urls in _URLS.items()
     }
-    plain[TAGS["a"]] = (read_a, _A, "href", "rel", sources_of(("title", "aria-label")), frozenset())
+    plain[TAGS["a"]] = (_A, "href", "rel", sources_of(("title", "aria-label")), frozenset())
     sources = {source.name.lower(): int(source) for source in AnchorSource}
-    return NATIVE.Linker(plain, rel_bits, collapse, cut, plain_hosts, is_plain, LinkRow, sources, URL_BYTES_MAX)
+    return NATIVE.Linker(
+        READERS, plain, rel_bits, collapse, cut, plain_hosts, is_plain, LinkRow, sources, URL_BYTES_MAX
+    )
 
 
 _LINKER: Final = _linker()
@@ -261,7 +262,7 @@ def read(reading: Reading, elements: Collection[Element]) -> None:
     if _LINKER is None or wanted or isinstance(elements, list):
         read_slowly(reading, elements, readers_of(wanted))
     else:
-        _LINKER.read(reading, elements, READERS)
+        _LINKER.read(reading, elements)
 
 
 def read_slowly(reading: Reading, elements: Iterable[Element], readers: dict[int, Reader]) -> None:

@@ -35,6 +35,8 @@ class Html(NamedTuple):
 
     body: bytes
     encoding: str
+    encoding_source: int
+    """A `CharsetSource`: which rule named the encoding."""
     url: str
     """Normal form of the final URL."""
     link_header: list[str]
