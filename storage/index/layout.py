@@ -233,8 +233,15 @@ def column(values: npt.NDArray[Any]) -> Column:
 
 def coded(texts_of: pa.ChunkedArray[Any]) -> Texts:
     """Return a column of coded texts as one array."""
-    made = texts_of.combine_chunks()
+    made = whole(texts_of)
     assert isinstance(made, pa.DictionaryArray)
+    return made
+
+
+def whole(chunks: pa.ChunkedArray[Any]) -> Column:
+    """Return a column as one array; Arrow's `combine_chunks` copies even what is one, with its dictionary."""
+    made = chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
+    assert isinstance(made, pa.Array)
     return made
 
 

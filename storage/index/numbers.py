@@ -24,6 +24,7 @@ from storage.index.layout import (
     coded,
     column,
     read_arrow,
+    whole,
     write_arrow,
 )
 from storage.index.sourcefile import SourceFile, write_sources
@@ -112,7 +113,7 @@ class Readings:
     def open(cls, generation: Path) -> Readings:
         """Map the numbers of a generation's sources; nothing is read before it is looked up."""
         table = read_arrow(generation / SOURCE_NUMBERS)
-        columns = {name: table.column(name).combine_chunks() for name in NUMBERS.names}
+        columns = {name: whole(table.column(name)) for name in NUMBERS.names}
         moments = columns.pop("fetched_at").cast(pa.int64())
         return cls(**{name: of.to_numpy() for name, of in columns.items()}, fetched_at=moments.to_numpy())
 
