@@ -98,7 +98,7 @@ LINKS: Final = pa.schema({"source": pa.int32(), "target": pa.int32(), **EVIDENCE
 
 BOUNDS: Final = frozenset(
     {
-        "id", "source", "target", "target_host_reversed", "target_domain", "level", "name", "host_reversed", "url",
+        "id", "source", "target", "target_host_reversed", "first_target", "level", "host_reversed", "url",
     }
 )  # fmt: skip
 """Columns by which questions skip row groups."""
@@ -112,7 +112,8 @@ third to two thirds of the time of coding them, and all together a link is 1.1 b
 
 
 def parts(generation: Path, table: str) -> list[Path]:
-    """Return the files of a generation's table; one after the other they are sorted."""
+    """Return the files of a generation's table; one after the other they are sorted, but for a last one of what was
+    cut."""
     return sorted((generation / table).glob("part-*.parquet"))
 
 
