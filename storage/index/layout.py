@@ -292,9 +292,3 @@ def write_arrow(file: Path, columns: Iterable[Any], schema: pa.Schema) -> None:
 def read_arrow(file: Path) -> pa.Table:
     """Map such a file into memory."""
     return pa.ipc.open_file(pa.memory_map(str(file))).read_all()
-
-
-def matches(values: pa.Array[Any], among: pa.Array[Any]) -> npt.NDArray[np.int32]:
-    """Return the place of each value in `among`, -1 where it is not there."""
-    found = pc.index_in(values, value_set=among)
-    return found.fill_null(-1).to_numpy(zero_copy_only=False)
