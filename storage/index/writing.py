@@ -47,7 +47,7 @@ closer together is turned faster (0.20 us a link in slices of 1.7 million, 0.33 
 
 WAITING: Final = 2
 """Raw links wait in memory until there are as many as in so many slices: their texts are put together for all of them,
-and a slice comes in fewer pieces. With a quarter as many waiting, laying aside took 40 ns a link more (bench/index.py)."""
+and a slice comes in fewer pieces."""
 
 
 class LinkWriter:
