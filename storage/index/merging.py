@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.index.facts import Facts
-from storage.index.layout import Texts, column, compacted, texts
+from storage.index.layout import Column, Texts, coded, column, compact, compacted, texts
 from storage.index.levels import LEVELS, Level
 from storage.index.numbers import Bools
+from storage.index.prints import Prints
 from storage.index.slices import Slices
 from storage.index.turning import World
 
@@ -62,7 +63,7 @@ class Merging:
             said = {
                 "level": column(np.full(len(rows), LEVELS.index(level.name), np.int8)),
                 "first_target": column(level.first_target[place]),
-                "anchor": texts(anchor.dictionary, outside.anchor[rows]),
+                **_prints(texts(anchor.dictionary, outside.anchor[rows])),
                 "source": column(source),
                 "domain": column(self._world.sources.domain[source]),
             }
@@ -73,7 +74,11 @@ class Merging:
         is_cut = np.isin(rows.column("first_target").to_numpy(), level.first_target[self._is_cut(level)])
         if not is_cut.any():
             return rows
-        self._lay_aside(table, rows.filter(column(is_cut)))
+        aside = rows.filter(column(is_cut))
+        if table == "anchors":
+            for name, half in _prints(coded(aside.column("anchor"))).items():
+                aside = aside.append_column(name, half)
+        self._lay_aside(table, aside)
         return rows.filter(column(~is_cut))
 
     def open(self, connection: duckdb.DuckDBPyConnection) -> Sequence[str]:
@@ -120,3 +125,10 @@ class Merging:
                 columns = [hosts.domains.take(column(used)), column(first), column(pages[used]), column(met[used])]
                 made.append(pa.table(columns, schema=PAIRS))
         return pa.concat_tables(made)
+
+
+def _prints(anchor: Texts) -> dict[str, Column]:
+    """Return the fingerprint of each anchor: to count by it takes half the time that texts take."""
+    used = compact(anchor)
+    prints = Prints.of(used.dictionary).only(used.indices.to_numpy())
+    return {"high": column(prints.high), "low": column(prints.low)}
