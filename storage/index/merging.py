@@ -96,7 +96,7 @@ class Merging:
     def _lay_aside(self, name: str, rows: pa.Table) -> None:
         files = self._files[name]
         files.append(str(self._scratch / f"cut_{name}-{len(files):05}.parquet"))
-        pq.write_table(compacted(rows), files[-1], compression="zstd")
+        pq.write_table(compacted(rows), files[-1], compression="zstd", use_dictionary=False, write_statistics=False)
 
     def _whole(self, level: str) -> pa.Table:
         """Return the distinct counts of the hosts, or domains, that were cut."""
