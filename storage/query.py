@@ -23,7 +23,7 @@ from storage.index.build import Limits
 from storage.index.counting import Backlinks, Found, Linkers, Links, Said
 from storage.index.faults import first_line, is_damage, is_gone
 from storage.index.known import Known
-from storage.index.layer import NOWHERE, Layer
+from storage.index.layer import NOWHERE, Layer, Span
 from storage.index.layout import Column, read_arrow
 from storage.index.merged import POSITION, Merged, after
 from storage.index.numbers import DOMAINS, Readings
@@ -182,8 +182,9 @@ class Index:
 
     def domains(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the domains that link to `target`, those with most links first."""
-        if filters == DEFAULT and target.mode is Mode.DOMAIN and (layer := self._only(target)) is not None:
-            ranking: Ranking = partial(layer.pairs, target.name)
+        if filters == DEFAULT and target.mode is Mode.DOMAIN and (known := self._only(target)) is not None:
+            layer, span = known
+            ranking: Ranking = partial(layer.pairs, span.first)
         elif filters == DEFAULT and target.mode in WHOLE_HOSTS:
             ranking = self._linkers(target).ranked
         else:
@@ -193,8 +194,9 @@ class Index:
     def anchors(self, target: Target, filters: Filters = DEFAULT, page: Page = WHOLE) -> Answer:
         """Return the anchors of the links to `target`, those used most first; without a text the anchor is empty."""
         of_roll_up = filters == DEFAULT and target.mode in WHOLE_HOSTS
-        if of_roll_up and (layer := self._only(target)) is not None:
-            ranking: Ranking = partial(layer.anchors, target.mode.value, target.name)
+        if of_roll_up and (known := self._only(target)) is not None:
+            layer, span = known
+            ranking: Ranking = partial(layer.anchors, target.mode.value, span.first)
         else:
             ranking = self._said(self._found(target, filters, ANCHORS)).ranked
         return self._by_rank("anchors", ranking, (target, filters), page)
@@ -203,27 +205,28 @@ class Index:
         """Return the counts of the links to `target`, with the domains and anchors behind most of them."""
         if target.mode not in WHOLE_HOSTS:
             return self._summed(target)
-        top, layer = Page(limit=TOP), self._only(target)
+        top, known = Page(limit=TOP), self._only(target)
         anchors = self.anchors(target, page=top).table()
-        if layer is not None and target.mode is Mode.DOMAIN:
+        if known is not None and target.mode is Mode.DOMAIN:
+            layer, span = known
             with _told(self.directory):
-                figures = layer.figures(target.name)
+                figures = layer.figures(span.first)
             return Summary(figures, self.domains(target, page=top).table(), anchors)
         linkers = self._linkers(target)
         with _told(self.directory):
             domains = linkers.ranked(0, TOP).drop_columns(POSITION)
             return Summary(_named(linkers.figures(), target), domains, anchors)
 
-    def _only(self, target: Target) -> Layer | None:
+    def _only(self, target: Target) -> tuple[Layer, Span] | None:
         """Return the layer whose roll-ups tell all about a target: none when several know it, or pages are covered.
 
         With no links at all, any layer may say so whose pages are not covered.
         """
         by_url = _by_url(target)
         with _told(self.directory):
-            found = [layer for layer in self._layers if layer.span_of_targets(target.bounds, by_url) != NOWHERE]
-        among = found or self._layers[-1:]
-        return among[0] if len(among) == 1 and not among[0].is_covered else None
+            among = [(layer, layer.span_of_targets(target.bounds, by_url)) for layer in self._layers]
+        among = [(layer, span) for layer, span in among if span != NOWHERE] or among[-1:]
+        return among[0] if len(among) == 1 and not among[0][0].is_covered else None
 
     def _summed(self, target: Target) -> Summary:
         """Return the summary of a URL, or of all that begin with it: its links are gone through."""

@@ -14,6 +14,7 @@ import pytest
 from storage.index import publish
 from storage.index.build import Limits, OutOfMemory, Plan, write_generation
 from storage.index.layout import TABLES, parts
+from storage.index.levels import LEVELS
 from storage.index.policy import ROLES
 from storage.index.publish import IndexBusy, NothingCrawled, build_index
 from storage.index.refetched import Segments
@@ -268,14 +269,17 @@ def test_pairs_of_domains_and_anchors_count_what_plain_sets_count(tmp_path: Path
         anchors["domain", row["target_domain"], row["anchor"]].append(row)
         anchors["host", host(row["target"]), row["anchor"]].append(row)
     generation = web.build(tmp_path)
+    names = {row["first_target"]: row for row in generation.rows("hosts")}
     for row in generation.rows("domain_pairs"):
-        expected = rolled_up(pairs.pop((row["target_domain"], row["source_domain"])), {"external"})
+        target = names[row["first_target"]]["target_domain"]
+        expected = rolled_up(pairs.pop((target, row["source_domain"])), {"external"})
         assert row.pop("links") == expected["backlinks"]
         assert {name: row[name] for name in expected if name in row} == {n: expected[n] for n in expected if n in row}
     assert not any(rolled_up(rows, {"external"})["backlinks"] for rows in pairs.values())
     for row in generation.rows("anchors"):
-        outside = {"external"} if row["level"] == "domain" else {"external", "same domain"}
-        expected = rolled_up(anchors.pop((row["level"], row["name"], row["anchor"])), outside)
+        level, target = LEVELS[row["level"]], names[row["first_target"]]
+        outside = {"external"} if level == "domain" else {"external", "same domain"}
+        expected = rolled_up(anchors.pop((level, target[f"target_{level}"], row["anchor"])), outside)
         assert (row["links"], row["pages"], row["domains"], row["follow"], row["nofollow"]) == tuple(
             expected[name] for name in ("backlinks", "pages", "domains", "follow", "nofollow")
         )

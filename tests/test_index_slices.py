@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from storage.asking import EVERYTHING, OUTSIDE_OF, STATES, Filters, Mode, Scope, Target
@@ -178,5 +179,32 @@ def test_cut_domain_has_the_roll_ups_of_a_whole_one(tmp_path: Path, monkeypatch:
     for table in set(TABLES) - {"linkers"}:
         ordered = cut.rows(table)
         assert sorted(map(repr, ordered)) == sorted(map(repr, expected.rows(table)))
-        if table not in ("anchors", "outlinks"):  # the levels of anchors follow each other slice by slice
+        if table in ("backlinks", "pages", "targets"):
             assert list(map(repr, ordered)) == list(map(repr, expected.rows(table)))
+
+
+ABOUT = {
+    "hosts": ("first_target",),
+    "domains": ("first_target",),
+    "domain_pairs": ("first_target",),
+    "anchors": ("level", "first_target"),
+}
+"""What roll-ups are looked up by."""
+
+
+@pytest.mark.parametrize("table", ABOUT)
+def test_rows_about_a_target_lie_together_and_what_was_cut_is_in_the_last_part(built: Built, table: str) -> None:
+    layer = built[0] / "layer=000"
+    slices = len(parts(layer, "backlinks"))
+    found = [pq.read_table(part).to_pylist() for part in parts(layer, table)]
+    about = [[tuple(row[name] for name in ABOUT[table]) for row in rows] for rows in found]
+    assert all(keys == sorted(keys) for keys in about)
+    assert sum(len(set(keys)) for keys in about) == len({key for keys in about for key in keys})
+    assert len(found) == slices + (slices > 1)
+    if table in ("anchors", "domain_pairs"):
+        for rows, keys in zip(found, about, strict=True):
+            ranked = [(*key, -row["links"]) for key, row in zip(keys, rows, strict=True)]
+            assert ranked == sorted(ranked)
+    if slices > 1 and table == "hosts":
+        assert "www.big.example" in {row["target_host"] for row in found[-1]}
+        assert "z.example" not in {row["target_host"] for row in found[-1]}

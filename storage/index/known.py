@@ -11,12 +11,11 @@ from typing import Any, Final
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import xxhash
 
 from storage.index.inputs import POLICY
 from storage.index.layout import column, read_arrow, write_arrow
+from storage.index.prints import Prints
 from storage.index.refetched import view_layers
 from storage.statements import text_of
 
@@ -34,15 +33,6 @@ MOVE_ROWS: Final = (
 )
 BATCH_ROWS: Final = 50_000
 
-Prints = npt.NDArray[np.uint64]
-
-
-def fingerprints(urls: pa.Array[Any]) -> tuple[Prints, Prints]:
-    """Return both halves of each URL's fingerprint."""
-    digests = b"".join([xxhash.xxh3_128_digest(url) for url in urls.cast(pa.binary()).to_pylist() if url is not None])
-    halves = np.frombuffer(digests, ">u8").astype(np.uint64)
-    return halves[::2], halves[1::2]
-
 
 def write_known(connection: duckdb.DuckDBPyConnection, layers: list[Path], covers: pa.Table, out: Path) -> int:
     """Write what is known of all pages of some layers but those that newer ones cover; return how many there are."""
@@ -54,16 +44,14 @@ def write_known(connection: duckdb.DuckDBPyConnection, layers: list[Path], cover
     _select(connection, "finals").create("moves")
     moves = connection.table("moves").order("number").to_arrow_table().select(MOVE_ROWS.names)
     write_arrow(out / MOVES, [moves.column(name).combine_chunks() for name in MOVE_ROWS.names], MOVE_ROWS)
-    highs, lows, rest = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)], []
+    prints, rest = [Prints.of(pa.array([], pa.string()))], []
     for batch in _select(connection, "known").to_arrow_reader(BATCH_ROWS):
-        high, low = fingerprints(batch.column("url"))
-        highs.append(high)
-        lows.append(low)
+        prints.append(Prints.of(batch.column("url")))
         rest.append(batch.select(["status", "failure", "move"]))
-    high, low = np.concatenate(highs), np.concatenate(lows)
-    order = np.lexsort((low, high))
+    found = Prints(*map(np.concatenate, zip(*prints, strict=True)))
+    order = found.order()
     others = pa.Table.from_batches(rest, None if rest else pa.schema(list(KNOWN_ROWS)[2:])).take(column(order))
-    columns = [column(high[order]), column(low[order]), *(each.combine_chunks() for each in others.columns)]
+    columns = [*map(column, found.only(order)), *(each.combine_chunks() for each in others.columns)]
     write_arrow(out / KNOWN, columns, KNOWN_ROWS)
     return len(order)
 
@@ -74,12 +62,12 @@ class Known:
     def __init__(self, generation: Path) -> None:
         self._pages = read_arrow(generation / KNOWN).combine_chunks()
         self._moves = read_arrow(generation / MOVES)
-        self._high, self._low = (self._pages.column(name).to_numpy() for name in FINGERPRINTS)
+        self._prints = Prints(*(self._pages.column(name).to_numpy() for name in FINGERPRINTS))
 
     def take(self, urls: pa.ChunkedArray[Any]) -> pa.Table:
         """Return what links show of some targets, in the order asked for; nulls for those that were not fetched."""
         coded = urls.combine_chunks().dictionary_encode()
-        place = self._places(*fingerprints(coded.dictionary))[coded.indices.to_numpy()]
+        place = self._prints.places(Prints.of(coded.dictionary))[coded.indices.to_numpy()]
         rows = self._pages.take(pa.array(place, mask=place < 0))
         moves = self._moves.take(rows.column("move"))
         return pa.table(
@@ -91,19 +79,6 @@ class Known:
                 "target_path": moves.column("path"),
             }
         )
-
-    def _places(self, high: Prints, low: Prints) -> npt.NDArray[np.int64]:
-        """Return the row of each fingerprint, -1 where there is none."""
-        if not len(self._high):
-            return np.full(len(high), -1)
-        last = len(self._high) - 1
-        place = np.minimum(np.searchsorted(self._high, high), last)
-        while True:
-            other = (self._high[place] == high) & (self._low[place] < low) & (place < last)
-            if not other.any():
-                break
-            place = place + other
-        return np.where((self._high[place] == high) & (self._low[place] == low), place, -1)
 
 
 def _select(connection: duckdb.DuckDBPyConnection, name: str) -> duckdb.DuckDBPyRelation:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from storage.index import wide
 from storage.index.layout import Rows, column
+from storage.index.levels import LEVELS
 from storage.index.lookup import Ranges, RollUp
 from storage.index.numbers import Readings
 from storage.index.rollups import ORDER
@@ -73,28 +74,28 @@ class Layer:
         return SumTable(self._folder, self._covered)
 
     @cached_property
-    def _pages_by_url(self) -> RollUp:
+    def _pages_by_url(self) -> RollUp[str]:
         return RollUp(self._folder, "pages", ("host_reversed", "url"))
 
     @cached_property
-    def _by_url(self) -> RollUp:
+    def _by_url(self) -> RollUp[str]:
         return RollUp(self._folder, "targets", ("target_host_reversed", "target"))
 
     @cached_property
-    def _by_host(self) -> RollUp:
+    def _by_host(self) -> RollUp[str]:
         return RollUp(self._folder, "hosts", ("target_host_reversed",))
 
     @cached_property
-    def _by_domain(self) -> RollUp:
-        return RollUp(self._folder, "domains", ("target_domain",))
+    def _by_domain(self) -> RollUp[int]:
+        return RollUp(self._folder, "domains", ("first_target",))
 
     @cached_property
-    def _by_pair(self) -> RollUp:
-        return RollUp(self._folder, "domain_pairs", ("target_domain",))
+    def _by_pair(self) -> RollUp[int]:
+        return RollUp(self._folder, "domain_pairs", ("first_target",))
 
     @cached_property
-    def _by_anchor(self) -> RollUp:
-        return RollUp(self._folder, "anchors", ("level", "name"))
+    def _by_anchor(self) -> RollUp[int]:
+        return RollUp(self._folder, "anchors", ("level", "first_target"))
 
     def span_of_sources(self, bounds: Bounds) -> Span:
         """Return the sources on the pages within bounds."""
@@ -119,20 +120,22 @@ class Layer:
             rows = _of_domain(rows, "target_domain", bounds)
         return int(pc.sum(rows.column("links")).as_py() or 0)
 
-    def figures(self, domain: str) -> pa.Table:
-        """Return the roll-up of a domain as one row, or none."""
-        rows = self._by_domain.rows({"target_domain": (domain, domain)}, ["target_domain", *ORDER])
+    def figures(self, domain: int) -> pa.Table:
+        """Return the roll-up of the domain with this first target as one row, or none."""
+        rows = self._by_domain.rows({"first_target": (domain, domain)}, ["target_domain", *ORDER])
         return rows.rename_columns(["name", *ORDER])
 
-    def pairs(self, domain: str, after: int, limit: int) -> pa.Table:
-        """Return so many domains that link to a domain, those with most links first."""
-        columns = [name for name in self._by_pair.schema.names if name != "target_domain"]
-        return self._by_pair.some({"target_domain": (domain, domain)}, columns, after, limit)
+    def pairs(self, domain: int, after: int, limit: int) -> pa.Table:
+        """Return so many domains that link to the domain with this first target, those with most links first."""
+        columns = [name for name in self._by_pair.schema.names if name != "first_target"]
+        return self._by_pair.some({"first_target": (domain, domain)}, columns, after, limit)
 
-    def anchors(self, level: str, name: str, after: int, limit: int) -> pa.Table:
-        """Return so many anchors of links to a host or domain, those with most links first."""
-        columns = [each for each in self._by_anchor.schema.names if each not in ("level", "name")]
-        return self._by_anchor.some({"level": (level, level), "name": (name, name)}, columns, after, limit)
+    def anchors(self, level: str, first_target: int, after: int, limit: int) -> pa.Table:
+        """Return so many anchors of links to the host or domain with this first target, those with most first."""
+        columns = [each for each in self._by_anchor.schema.names if each not in ("level", "first_target")]
+        number = LEVELS.index(level)
+        ranges = {"level": (number, number), "first_target": (first_target, first_target)}
+        return self._by_anchor.some(ranges, columns, after, limit)
 
     def read(self, table: str, wanted: Wanted, after: int, limit: int) -> pa.Table:
         """Return so many links after a position, with the columns of both their ends and their own position."""
@@ -163,7 +166,7 @@ class Layer:
         return self._backlinks if table == "backlinks" else self._outlinks
 
 
-def _ranges(bounds: Bounds, host: str, url: str | None = None) -> Ranges:
+def _ranges(bounds: Bounds, host: str, url: str | None = None) -> Ranges[str]:
     """Return the bounds of the columns a table is sorted by."""
     made = {host: (str(bounds["host_from"]), str(bounds["host_to"]))}
     if url is not None:
@@ -184,6 +187,9 @@ def _span(rows: pa.Table, bounds: Bounds) -> Span:
     inside = np.ones(len(firsts), np.bool_)
     if wanted is not None and len(firsts):
         inside = pc.equal(domain, pa.scalar(str(wanted), pa.string())).to_numpy(zero_copy_only=False)
+    # A host that was cut comes last.
+    order = np.argsort(firsts, kind="stable")
+    firsts, lasts, inside = firsts[order], lasts[order], inside[order]
     at = np.flatnonzero(inside)
     if not len(at):
         return NOWHERE

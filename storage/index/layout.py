@@ -98,7 +98,7 @@ LINKS: Final = pa.schema({"source": pa.int32(), "target": pa.int32(), **EVIDENCE
 
 BOUNDS: Final = frozenset(
     {
-        "id", "source", "target", "target_host_reversed", "target_domain", "level", "name", "host_reversed", "url",
+        "id", "source", "target", "target_host_reversed", "first_target", "level", "host_reversed", "url",
     }
 )  # fmt: skip
 """Columns by which questions skip row groups."""
@@ -112,7 +112,8 @@ third to two thirds of the time of coding them, and all together a link is 1.1 b
 
 
 def parts(generation: Path, table: str) -> list[Path]:
-    """Return the files of a generation's table; one after the other they are sorted."""
+    """Return the files of a generation's table; one after the other they are sorted, but for a last one of what was
+    cut."""
     return sorted((generation / table).glob("part-*.parquet"))
 
 
@@ -233,8 +234,15 @@ def column(values: npt.NDArray[Any]) -> Column:
 
 def coded(texts_of: pa.ChunkedArray[Any]) -> Texts:
     """Return a column of coded texts as one array."""
-    made = texts_of.combine_chunks()
+    made = whole(texts_of)
     assert isinstance(made, pa.DictionaryArray)
+    return made
+
+
+def whole(chunks: pa.ChunkedArray[Any]) -> Column:
+    """Return a column as one array; Arrow's `combine_chunks` copies even what is one, with its dictionary."""
+    made = chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
+    assert isinstance(made, pa.Array)
     return made
 
 
@@ -284,9 +292,3 @@ def write_arrow(file: Path, columns: Iterable[Any], schema: pa.Schema) -> None:
 def read_arrow(file: Path) -> pa.Table:
     """Map such a file into memory."""
     return pa.ipc.open_file(pa.memory_map(str(file))).read_all()
-
-
-def matches(values: pa.Array[Any], among: pa.Array[Any]) -> npt.NDArray[np.int32]:
-    """Return the place of each value in `among`, -1 where it is not there."""
-    found = pc.index_in(values, value_set=among)
-    return found.fill_null(-1).to_numpy(zero_copy_only=False)

@@ -24,8 +24,10 @@ from storage.index.layout import (
     coded,
     column,
     read_arrow,
+    whole,
     write_arrow,
 )
+from storage.index.prints import Prints
 from storage.index.sourcefile import SourceFile, write_sources
 
 Ints = npt.NDArray[np.int32]
@@ -81,6 +83,10 @@ class Hosts:
     """Number of the domain of each host."""
     domains: pa.Array[Any]
     """Names of the domains, sorted."""
+    prints: Prints
+    """Fingerprints of the names, sorted."""
+    by_print: Ints
+    """Number of the host of each fingerprint, and at the end that of a host that is not there: -1."""
 
     @classmethod
     def of(cls, table: pa.Table) -> Hosts:
@@ -91,7 +97,14 @@ class Hosts:
         first[domain] = np.arange(len(domain))
         named = table.column("domain").combine_chunks().take(column(first))
         host = table.column("host").combine_chunks()
-        return cls(host, table.column("reversed_host").combine_chunks(), domain, named)
+        prints = Prints.of(host)
+        order = prints.order()
+        reversed_host = table.column("reversed_host").combine_chunks()
+        return cls(host, reversed_host, domain, named, prints.only(order), np.append(order, -1).astype(np.int32))
+
+    def numbers(self, names: pa.Array[Any]) -> Ints:
+        """Return the number of each host, -1 where it is not there."""
+        return self.by_print[self.prints.places(Prints.of(names))]
 
 
 @dataclass(frozen=True)
@@ -112,7 +125,7 @@ class Readings:
     def open(cls, generation: Path) -> Readings:
         """Map the numbers of a generation's sources; nothing is read before it is looked up."""
         table = read_arrow(generation / SOURCE_NUMBERS)
-        columns = {name: table.column(name).combine_chunks() for name in NUMBERS.names}
+        columns = {name: whole(table.column(name)) for name in NUMBERS.names}
         moments = columns.pop("fetched_at").cast(pa.int64())
         return cls(**{name: of.to_numpy() for name, of in columns.items()}, fetched_at=moments.to_numpy())
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from storage.index.facts import APART, LOST, STATES, UNKNOWN, Facts, moments
 from storage.index.layout import Column, Rows, Texts, column, compact, looked_up, texts
+from storage.index.levels import LEVELS, Level
 from storage.index.numbers import Bools, Ints, Readings
 from storage.index.ordering import (
     Counts,
@@ -53,9 +54,9 @@ def targets(facts: Facts, world: World) -> dict[str, Column]:
     return _in_order(columns | _pages_and_ips(group, source, len(starts), world.sources))
 
 
-def hosts(linkers: Linkers, world: World) -> pa.Table:
+def hosts(linkers: Linkers, level: Level, world: World) -> pa.Table:
     """Return the roll-up per target host, with the range of its targets."""
-    of, named, sums = world.hosts, linkers.hosts, linkers.sums
+    of, named, sums = world.hosts, level.numbers, linkers.sums
     columns = _sums(sums, linkers.starts, sums.scope != SAME_HOST)
     rows = np.flatnonzero(sums.backlinks & (sums.scope != SAME_HOST))
     group, source = looked_up(groups_of(linkers.starts, len(sums.source)), rows), looked_up(sums.source, rows)
@@ -67,16 +68,16 @@ def hosts(linkers: Linkers, world: World) -> pa.Table:
             "target_host_reversed": of.reversed_names.take(column(named)),
             "target_host": of.names.take(column(named)),
             "target_domain": of.domains.take(column(of.domain[named])),
-            "first_target": column(linkers.first_target),
+            "first_target": column(level.first_target),
             "last_target": column(linkers.last_target),
             **_in_order(columns | _pages_and_ips(group, source, len(named), world.sources)),
         }
     )
 
 
-def domains(linkers: Linkers, world: World) -> pa.Table:
-    """Return the roll-up per target domain, in the order of their names."""
-    order, domain = sort(looked_up(world.hosts.domain, linkers.host).astype(np.int64))
+def domains(linkers: Linkers, level: Level, world: World) -> pa.Table:
+    """Return the roll-up per target domain."""
+    order, domain = sort(looked_up(level.of_host, linkers.host).astype(np.int64))
     sums, starts = linkers.sums.only(order), starts_of(domain)
     outside = sums.scope == EXTERNAL
     columns = _sums(sums, starts, outside)
@@ -85,22 +86,23 @@ def domains(linkers: Linkers, world: World) -> pa.Table:
     columns["domains"] = distinct(group, looked_up(world.sources.domain, source), len(starts))
     columns["hosts"] = distinct(group, looked_up(world.sources.host, source), len(starts), ordered=True)
     rest = _in_order(columns | _pages_and_ips(group, source, len(starts), world.sources))
-    return pa.table({"target_domain": world.hosts.domains.take(column(domain[starts])), **rest})
+    named = world.hosts.domains.take(column(level.numbers))
+    return pa.table({"first_target": column(level.first_target), "target_domain": named, **rest})
 
 
-def domain_pairs(linkers: Linkers, world: World) -> pa.Table:
+def domain_pairs(linkers: Linkers, level: Level, world: World) -> pa.Table:
     """Return who links to whom, by registered domain: of each target those with most links first."""
-    names, sources = world.hosts.domains, world.sources
+    sources = world.sources
     external = np.flatnonzero(linkers.sums.backlinks & (linkers.sums.scope == EXTERNAL))
-    sums, to = linkers.sums.only(external), looked_up(world.hosts.domain, linkers.host[external])
+    sums, to = linkers.sums.only(external), looked_up(level.of_host, linkers.host[external])
     order, pair = sort(keyed(to, looked_up(sources.domain, sums.source)))
     sums, to, starts = sums.only(order), looked_up(to, order), starts_of(pair)
     group, source = different(groups_of(starts, len(pair)), sums.source)
     target, by = to[starts], sources.domain[sums.source[starts]]
     links, nofollow = summed(sums.counts["backlinks"], starts), summed(sums.of("nofollow"), starts)
     made = {
-        "target_domain": texts(names, target),
-        "source_domain": texts(names, by),
+        "first_target": column(level.first_target[target]),
+        "source_domain": texts(world.hosts.domains, by),
         "links": column(links),
         "pages": column(np.bincount(group, minlength=len(starts))),
         "hosts": column(distinct(group, looked_up(sources.host, source), len(starts), ordered=True)),
@@ -110,23 +112,22 @@ def domain_pairs(linkers: Linkers, world: World) -> pa.Table:
     return pa.table(made).take(column(_most_first(target, links)))
 
 
-def anchors(facts: Facts, anchor: Texts, level: str, world: World) -> pa.Table:
+def anchors(facts: Facts, anchor: Texts, level: Level, world: World) -> pa.Table:
     """Return the anchors of the domains, or hosts, that links lead to: of each those with most links first."""
-    hosts, sources = world
+    sources = world.sources
     used = compact(texts(anchor.dictionary, facts.anchor))
     by_text = pc.sort_indices(used.dictionary).to_numpy()
     rank = np.empty(len(by_text), np.int32)
     rank[by_text] = np.arange(len(by_text), dtype=np.int32)
-    of, names = (looked_up(hosts.domain, facts.host), hosts.domains) if level == "domain" else (facts.host, hosts.names)
-    said = looked_up(rank, used.indices.to_numpy())
+    of, said = looked_up(level.of_host, facts.host), looked_up(rank, used.indices.to_numpy())
     order, pair = sort(keyed(of, said))
     starts = starts_of(pair)
-    name, text = of[order[starts]], said[order[starts]]
+    to, text = of[order[starts]], said[order[starts]]
     group, source = different(groups_of(starts, len(pair)), looked_up(facts.source, order))
     links, nofollow = summed(np.ones(len(pair), np.bool_), starts), summed(looked_up(facts.nofollow, order), starts)
     made = {
-        "level": texts(pa.array([level]), np.zeros(len(name), np.int32)),
-        "name": texts(names, name),
+        "level": column(np.full(len(to), LEVELS.index(level.name), np.int8)),
+        "first_target": column(level.first_target[to]),
         "anchor": texts(used.dictionary, by_text[text]),
         "links": column(links),
         "pages": column(np.bincount(group, minlength=len(starts))),
@@ -134,7 +135,7 @@ def anchors(facts: Facts, anchor: Texts, level: str, world: World) -> pa.Table:
         **_follow(links, nofollow),
         **_seen(Sums.of_chosen(facts).only(order), starts, None),
     }
-    return pa.table(made).take(column(_most_first(_rank(names, name), links)))
+    return pa.table(made).take(column(_most_first(to, links)))
 
 
 def used_numbers(things: Ints, most: int) -> tuple[Ints, Ints]:
@@ -192,14 +193,6 @@ def _follow(links: Counts, nofollow: Counts) -> dict[str, Column]:
     return {"follow": column(links - nofollow), "nofollow": column(nofollow)}
 
 
-def _most_first(name: Ints, links: Counts) -> Rows:
-    """Return the rows of each name with most links first; those with as many keep their order."""
-    return sort(keyed(name, links.max(initial=0) - links))[0]
-
-
-def _rank(names: Column, number: Ints) -> Ints:
-    """Return the place of each name among those in use, by its text."""
-    used, at = used_numbers(number, len(names))
-    rank = np.empty(len(used), np.int32)
-    rank[pc.sort_indices(names.take(column(used))).to_numpy()] = np.arange(len(used), dtype=np.int32)
-    return rank[at]
+def _most_first(to: Ints, links: Counts) -> Rows:
+    """Return the rows of each target with most links first; those with as many keep their order."""
+    return sort(keyed(to, links.max(initial=0) - links))[0]

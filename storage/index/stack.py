@@ -17,7 +17,7 @@ import orjson
 
 FILE: Final = "layers.json"
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Of everything below a generation's directory, and of the policy it was judged by: of another one nothing is kept."""
 
 LARGER: Final = 2

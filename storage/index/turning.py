@@ -29,7 +29,6 @@ from storage.index.layout import (
     column,
     joined,
     looked_up,
-    matches,
     packed,
     rows_of,
     used,
@@ -97,7 +96,7 @@ def numbered(table: pa.Table, world: World, once: bool) -> pa.Table:
     """Return the links of known sources with numbers for source and target host."""
     source = world.sources.of_fetches(table.column("fetch").to_numpy(), once)
     hosts = coded(table.column("target_host").unify_dictionaries())
-    host = matches(hosts.dictionary, world.hosts.names)[hosts.indices.to_numpy()]
+    host = world.hosts.numbers(hosts.dictionary)[hosts.indices.to_numpy()]
     columns: dict[str, Column | pa.ChunkedArray[Any]] = {"source": column(source), "host": column(host)}
     columns["traits"] = column(packed({name: table.column(name).to_numpy() for name in SEEN}))
     columns |= {field.name: table.column(field.name) for field in RAW if field.name in table.column_names}

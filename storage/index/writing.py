@@ -6,7 +6,7 @@ first raw by target, then turned by source. The roll-ups of a host or domain tha
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -23,33 +23,31 @@ from storage.index.layout import (
     LINK_TABLES,
     LINKS,
     TEXT,
+    Texts,
     coded,
     column,
     compacted,
     joined,
     part,
-    parts,
     rows_of,
     texts,
     used,
     write_columns,
 )
+from storage.index.levels import Level, levels
 from storage.index.merging import Merging
 from storage.index.numbers import Ints
 from storage.index.slices import MOST_SLICES, Slices, cut, memory_of
 from storage.index.turning import EXTERNAL, RAW, SAME_HOST, Turned, World, back, numbered, raw_links, turned
 from storage.statements import text_of
 
-SORTED_AT_THE_END: Final = ("domains", "domain_pairs", "anchors")
-"""Roll-ups whose order is not that of the slices."""
-
 SHARE: Final = 3
 """A slice takes so small a share of the memory: the rest is the database's and that of links that wait, and what lies
 closer together is turned faster (0.20 us a link in slices of 1.7 million, 0.33 in slices of 5 million)."""
 
 WAITING: Final = 2
-"""Raw links wait in memory for so many parts of a slice: the texts of a slice are put together for many segments at
-once."""
+"""Raw links wait in memory until there are as many as in so many slices: their texts are put together for all of them,
+and a slice comes in fewer pieces."""
 
 
 class LinkWriter:
@@ -102,7 +100,7 @@ class LinkWriter:
     def _write_slices(self, raw: Iterable[pa.Table], slice_links: int, memory_bytes: int) -> None:
         self._tell("laying links aside")
         slices = self._slices(slice_links)
-        aside = self._lay_aside(raw, slices, slice_links // WAITING)
+        aside = self._lay_aside(raw, slices, slice_links * WAITING)
         page = self._world.sources.page
         # The readings of one page stay together: they are shown in the order of the document.
         source_slices = cut(self._per_source, slice_links, np.append(page[1:] != page[:-1], True))
@@ -118,14 +116,16 @@ class LinkWriter:
         for number in range(self._laid_aside.count):
             links = joined([*self._laid_aside.take(number)] or [LINKS.empty_table()])
             self._write_part("outlinks", number, back(links, self._world))
-        self._tell("roll-ups")
-        keep_in_database(self._connection, memory_bytes // 2)
-        self._sort_pieces()
+        if self._merging is not None:
+            self._tell("roll-ups")
+            keep_in_database(self._connection, memory_bytes // 2)
+            for table in self._merging.open(self._connection):
+                write_rows(self._out, table, _select(self._connection, f"merged_{table}"), aside.count)
 
     def _raw(self, files: Sequence[Path]) -> Iterator[pa.Table]:
         """Yield all links, counted by their source."""
         for links in chain(raw_links(files, self._world), self._links_again()):
-            self._per_source += np.bincount(links.column("source").to_numpy(), minlength=len(self._per_source))
+            np.add.at(self._per_source, links.column("source").to_numpy(), 1)
             yield links
 
     def _links_again(self) -> Iterator[pa.Table]:
@@ -176,29 +176,30 @@ class LinkWriter:
         else:
             self._laid_aside.put(found.links, self._source_slices[found.links.column("source").to_numpy()])
         facts = Facts.of(found, self._world)
-        if self._merging is not None:
-            self._merging.add(facts, coded(found.links.column("anchor")))
         self._write_part("targets", number, self._target_rows(found, facts))
         self._targets += len(found.targets)
         linkers = sums.Linkers.of(facts, found.first_target, self._world.sources)
         self._write_part(sums.TABLE, number, linkers.table(self._world.sources))
-        for name, rows in self._roll_ups(found, facts, linkers).items():
-            self._write_part(name, number, rows)
+        made: defaultdict[str, list[pa.Table]] = defaultdict(list)
+        for name, level, rows in self._roll_ups(facts, linkers, coded(found.links.column("anchor"))):
+            made[name].append(rows if self._merging is None else self._merging.kept(name, level, rows))
+        for name, tables in made.items():
+            self._write_part(name, number, pa.concat_tables(tables))
 
-    def _roll_ups(self, found: Turned, facts: Facts, linkers: sums.Linkers) -> dict[str, pa.Table]:
-        world, anchor = self._world, coded(found.links.column("anchor"))
+    def _roll_ups(self, facts: Facts, linkers: sums.Linkers, anchor: Texts) -> Iterator[tuple[str, Level, pa.Table]]:
+        """Yield rows of roll-ups, and what they are about."""
+        world, merging = self._world, self._merging
+        of_domains, of_hosts = (
+            level if merging is None else merging.begun(level) for level in levels(linkers, world.hosts)
+        )
+        yield "hosts", of_hosts, rollups.hosts(linkers, of_hosts, world)
+        yield "domains", of_domains, rollups.domains(linkers, of_domains, world)
+        yield "domain_pairs", of_domains, rollups.domain_pairs(linkers, of_domains, world)
         to_hosts = facts.only(facts.counts & (facts.scope != SAME_HOST))
-        to_domains = to_hosts.only(to_hosts.scope == EXTERNAL)
-        said = [
-            rollups.anchors(outside, anchor, level, world)
-            for level, outside in (("domain", to_domains), ("host", to_hosts))
-        ]
-        return {
-            "hosts": rollups.hosts(linkers, world),
-            "domains": rollups.domains(linkers, world),
-            "domain_pairs": rollups.domain_pairs(linkers, world),
-            "anchors": pa.concat_tables(said),
-        }
+        for level, outside in ((of_domains, to_hosts.only(to_hosts.scope == EXTERNAL)), (of_hosts, to_hosts)):
+            if merging is not None:
+                merging.add(level, outside, anchor)
+            yield "anchors", level, rollups.anchors(outside, anchor, level, world)
 
     def _target_rows(self, found: Turned, facts: Facts) -> pa.Table:
         """Return the roll-up per target URL."""
@@ -216,33 +217,10 @@ class LinkWriter:
         )
 
     def _write_part(self, table: str, number: int, rows: pa.Table) -> None:
-        unsorted = table in self._sorted_at_the_end()
         if table in LINK_TABLES:
             rows = used(rows)
-        with part(self._scratch if unsorted else self._out, table, number, rows.schema) as file:
+        with part(self._out, table, number, rows.schema) as file:
             file.write(rows)
-
-    def _sort_pieces(self) -> None:
-        """Write those roll-ups whose order is not that of the slices."""
-        if self._merging is not None:
-            self._register_whole(self._merging)
-        for table in self._sorted_at_the_end():
-            pieces = [str(file) for file in parts(self._scratch, table)]
-            self._connection.read_parquet(pieces).create_view(f"{table}_pieces")
-            rows = _select(self._connection, f"{'sorted' if self._merging is None else 'merged'}_{table}")
-            write_rows(self._out, table, rows)
-
-    def _register_whole(self, merging: Merging) -> None:
-        """Give the statements that merge what is distinct over all slices."""
-        self._connection.register("whole_hosts", merging.whole("host"))
-        self._connection.register("whole_domains", merging.whole("domain"))
-        self._connection.register("whole_pairs", merging.pairs())
-        self._connection.read_parquet(merging.said()).create_view("said")
-
-    def _sorted_at_the_end(self) -> Sequence[str]:
-        if self._laid_aside is None:
-            return ()
-        return SORTED_AT_THE_END if self._merging is None else ("hosts", *SORTED_AT_THE_END)
 
 
 def keep_in_database(connection: duckdb.DuckDBPyConnection, memory_bytes: int) -> None:
@@ -250,11 +228,11 @@ def keep_in_database(connection: duckdb.DuckDBPyConnection, memory_bytes: int) -
     connection.execute(text_of("storage.index.sql", "set_memory"), {"memory": f"{memory_bytes // 1024}KiB"})
 
 
-def write_rows(out: Path, table: str, rows: duckdb.DuckDBPyRelation) -> int:
-    """Write the rows of a statement as a table of one part; return how many there are."""
+def write_rows(out: Path, table: str, rows: duckdb.DuckDBPyRelation, number: int = 0) -> int:
+    """Write the rows of a statement as one part of a table; return how many there are."""
     reader = rows.to_arrow_reader(HANDED_ROWS)
     count = 0
-    with part(out, table, 0, reader.schema) as file:
+    with part(out, table, number, reader.schema) as file:
         for batch in reader:
             file.write(pa.Table.from_batches([batch]))
             count += batch.num_rows

@@ -1,20 +1,21 @@
--- The anchors of all slices, those with most links first; pages and domains that say one of what was cut are counted.
+-- The anchors of what was cut, those with most links first; the pages and domains that say one are counted by
+-- its fingerprint.
 WITH whole AS (
-    SELECT level, name, anchor, count(DISTINCT source) AS pages, count(DISTINCT domain) AS domains
-    FROM said
-    GROUP BY level, name, anchor
+    SELECT level, first_target, high, low, count(DISTINCT source) AS pages, count(DISTINCT domain) AS domains
+    FROM cut_said
+    GROUP BY level, first_target, high, low
 )
 
 SELECT
-    p.level, p.name, p.anchor,
+    p.level, p.first_target, p.anchor,
     CAST(sum(links) AS BIGINT) AS links,
-    coalesce(any_value(w.pages), max(p.pages)) AS pages,
-    coalesce(any_value(w.domains), max(p.domains)) AS domains,
+    any_value(w.pages) AS pages,
+    any_value(w.domains) AS domains,
     CAST(sum(follow) AS BIGINT) AS follow,
     CAST(sum(nofollow) AS BIGINT) AS nofollow,
     min(first_seen) AS first_seen,
     max(last_seen) AS last_seen
-FROM anchors_pieces AS p
-LEFT JOIN whole AS w ON w.level = p.level AND w.name = p.name AND w.anchor = p.anchor
-GROUP BY p.level, p.name, p.anchor
-ORDER BY p.level, p.name, 4 DESC, p.anchor
+FROM cut_anchors AS p
+JOIN whole AS w ON w.level = p.level AND w.first_target = p.first_target AND w.high = p.high AND w.low = p.low
+GROUP BY p.level, p.first_target, p.anchor
+ORDER BY p.level, p.first_target, 4 DESC, p.anchor

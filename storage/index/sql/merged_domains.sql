@@ -1,6 +1,7 @@
--- The domains of all slices, in the order of their names; what is distinct of a domain that was cut is known apart.
+-- The domains that were cut, from their rows in all slices; what is distinct is known apart.
 SELECT
-    target_domain,
+    p.first_target,
+    any_value(target_domain) AS target_domain,
     CAST(sum(backlinks) AS BIGINT) AS backlinks,
     CAST(sum(follow) AS BIGINT) AS follow,
     CAST(sum(nofollow) AS BIGINT) AS nofollow,
@@ -19,7 +20,7 @@ SELECT
     CAST(sum(links) AS BIGINT) AS links,
     min(first_seen) AS first_seen,
     max(last_seen) AS last_seen
-FROM domains_pieces AS p
-LEFT JOIN whole_domains AS w ON w.name = p.target_domain
-GROUP BY target_domain
-ORDER BY target_domain
+FROM cut_domains AS p
+LEFT JOIN whole_domains AS w ON w.first_target = p.first_target
+GROUP BY p.first_target
+ORDER BY p.first_target

@@ -1,7 +1,9 @@
--- The hosts of all slices, in the order of the index; what is distinct of a host that was cut is known apart.
+-- The hosts that were cut, from their rows in all slices; what is distinct is known apart.
 SELECT
-    target_host_reversed, target_host, target_domain,
-    min(first_target) AS first_target,
+    any_value(target_host_reversed) AS target_host_reversed,
+    any_value(target_host) AS target_host,
+    any_value(target_domain) AS target_domain,
+    p.first_target,
     max(last_target) AS last_target,
     CAST(sum(backlinks) AS BIGINT) AS backlinks,
     CAST(sum(follow) AS BIGINT) AS follow,
@@ -21,7 +23,7 @@ SELECT
     CAST(sum(links) AS BIGINT) AS links,
     min(first_seen) AS first_seen,
     max(last_seen) AS last_seen
-FROM hosts_pieces AS p
-LEFT JOIN whole_hosts AS w ON w.name = p.target_host
-GROUP BY target_host_reversed, target_host, target_domain
-ORDER BY target_host_reversed, target_host
+FROM cut_hosts AS p
+LEFT JOIN whole_hosts AS w ON w.first_target = p.first_target
+GROUP BY p.first_target
+ORDER BY p.first_target
