@@ -1,7 +1,7 @@
 """Finds texts among many by their fingerprints of 128 bits, sorted: 16 bytes a text, whatever its length.
 
 Rule: texts with the same fingerprint are taken for the same. What is sorted once answers as often as it is asked, where
-Arrow's `index_in` builds a table of all texts each time: 6.5 ms for 4,000 texts among 94,000, against 0.8 here.
+Arrow's `index_in` builds a table of all texts each time: eight times as long for 4,000 texts among 94,000.
 """
 
 from __future__ import annotations
