@@ -10,6 +10,10 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command named on the command line."""
-    from crawler.cli.app import main as run  # here, because workers use the package's logs and have no commands
+    # Here, because workers use the package's logs and have no commands.
+    from crawler.cli.streams import prepare_streams
+
+    prepare_streams()
+    from crawler.cli.app import main as run
 
     run()

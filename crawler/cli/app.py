@@ -15,7 +15,7 @@ from crawler.cli.crawling import crawling
 from crawler.cli.fetching import fetching
 from crawler.cli.interrupts import INTERRUPTED, Interrupts, tell_interrupted
 from crawler.cli.questions import questions
-from crawler.cli.streams import STANDARD_OUTPUT, OutputLost, close_output, prepare_streams, tell
+from crawler.cli.streams import STANDARD_OUTPUT, OutputLost, close_output, tell
 from crawler.cli.usage import tell_usage
 
 LOST: Final = 4
@@ -50,7 +50,6 @@ def linkmill(
 
 def main() -> None:
     """Run the command named on the command line; exit with its code."""
-    prepare_streams()
     with Interrupts() as interrupts:
         code = _run(interrupts)
     try:
