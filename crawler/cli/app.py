@@ -6,7 +6,7 @@ Rule: what only one command needs is imported by that command when it runs, so t
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -15,11 +15,8 @@ from crawler.cli.crawling import crawling
 from crawler.cli.fetching import fetching
 from crawler.cli.interrupts import INTERRUPTED, Interrupts, tell_interrupted
 from crawler.cli.questions import questions
-from crawler.cli.streams import STANDARD_OUTPUT, OutputLost, close_output, tell
+from crawler.cli.streams import LOST, STANDARD_OUTPUT, OutputLost, close_output, tell
 from crawler.cli.usage import tell_usage
-
-LOST: Final = 4
-"""Exit code for a fault of the data directory or the machine."""
 
 app = typer.Typer(
     name="linkmill",

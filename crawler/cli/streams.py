@@ -13,6 +13,10 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 STANDARD_OUTPUT: Final = "standard output"
+STANDARD_ERROR: Final = "standard error"
+
+LOST: Final = 4
+"""Exit code for a fault of the data directory or the machine."""
 
 
 class OutputLost(Exception):
