@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from bench.vweb.process import ROOT
 from crawler.cli.interrupts import Interrupts
 from storage.errors import DataCorrupt
 from tests.commands import Run, runner
@@ -53,6 +56,33 @@ def test_error_after_an_interrupt_is_the_interrupt(
 def test_error_without_an_interrupt_stays_what_it_is() -> None:
     with pytest.raises(pa.ArrowInvalid, match="else"), Interrupts() as interrupts, interrupts.kept():
         raise pa.ArrowInvalid("something else")
+
+
+LOADING = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+from crawler.cli import main
+
+awaited = sys.argv.pop(1)
+
+class Interrupting(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == awaited:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
+sys.meta_path.insert(0, Interrupting())
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["crawler.cli.streams", "typer", "pyarrow", "numpy._core._multiarray_umath"])
+def test_interrupt_while_commands_are_loaded_shows_no_traceback(tmp_path: Path, module: str) -> None:
+    command = [sys.executable, "-c", LOADING, module, "backlinks", "a.test"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", TOLD)
 
 
 def test_signal_that_is_ignored_stays_ignored() -> None:

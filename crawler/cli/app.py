@@ -45,10 +45,9 @@ def linkmill(
     """Crawl politely, write down every link with its evidence, and ask who links to whom."""
 
 
-def main() -> None:
+def main(interrupts: Interrupts) -> None:
     """Run the command named on the command line; exit with its code."""
-    with Interrupts() as interrupts:
-        code = _run(interrupts)
+    code = _run(interrupts)
     try:
         close_output()
     except BrokenPipeError:
