@@ -249,6 +249,27 @@ def test_every_request_is_logged_at_level_debug(run: Run, tmp_path: Path, web: R
     assert " info ended run=1 reason=exhausted " in text
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's file without room")
+def test_crawl_goes_on_without_its_log_and_says_so_once(run: Run, tmp_path: Path, web: Running) -> None:
+    config = write_config(web, tmp_path, more='[log]\nperiod = "10ms"\nfile = "/dev/full"\n')
+    code, out, err = run("crawl", config)
+    lost, ended, *_ = err.splitlines()
+    assert (code, out, err.count("linkmill: ")) == (4, "", 1)
+    assert lost.startswith("linkmill: log.file /dev/full: The output could not be written whole; free some space, ")
+    assert ended.startswith("run 1: exhausted after ")
+    assert read_status(tmp_path / "data").stop_reason == "exhausted"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's file without room")
+def test_crawl_goes_on_without_standard_error(tmp_path: Path, web: Running) -> None:
+    config = write_config(web, tmp_path, more='[log]\nperiod = "10ms"\n')
+    with Path("/dev/full").open("w") as full:
+        process = start(tmp_path, "crawl", config, err=full.fileno())
+        assert process.communicate(timeout=WAIT_S)[0] == ""
+    assert process.returncode == 4
+    assert read_status(tmp_path / "data").stop_reason == "exhausted"
+
+
 def on_terminal(folder: Path, *arguments: str, interrupt: str | None = None) -> tuple[int, str]:
     """Run a command on a terminal of its own and interrupt it once `interrupt` is shown; return code and output."""
     terminal, inside = pty.openpty()

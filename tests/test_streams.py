@@ -40,14 +40,14 @@ async def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(folder: Path, words: str, shell: str, **environment: str) -> Answered:
-    """Run a command, its output sent where `shell` says, in a process whose files may have FULL_BYTES."""
+def command(folder: Path, words: str, shell: str, full_bytes: int = FULL_BYTES, /, **environment: str) -> Answered:
+    """Run a command, its output sent where `shell` says, in a process whose files may have `full_bytes`."""
     line = f'exec "{sys.executable}" -m crawler {words} {shell}'
     ran = subprocess.run(
         ["/bin/sh", "-c", line],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (FULL_BYTES, FULL_BYTES)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (full_bytes, full_bytes)),
         capture_output=True,
         check=False,
     )
@@ -83,6 +83,27 @@ def test_closed_standard_error_takes_nothing_from_the_answer(folder: Path) -> No
     answered = command(folder, "summary shop.example --data data", "2>&-")
     assert (answered.code, "Referring domains" in answered.out) == (0, True)
     assert command(folder, "status nothing.toml", "2>&-").code == 2
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-"])
+def test_crawl_runs_with_standard_streams_closed(folder: Path, closed: str) -> None:
+    (folder / "none.toml").write_text("""
+[crawl]
+seeds = ["http://127.0.0.1:9/"]
+data_dir = "none"
+max_time = "1ms"
+[network]
+allow_addresses = ["127.0.0.0/8"]
+""")
+    answered = command(folder, "crawl --fresh none.toml", closed, resource.RLIM_INFINITY)
+    assert (answered.code, answered.out) == (0, "")
+    assert ("linkmill crawl" in answered.err) == ("2>" not in closed)
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-"])
+def test_closed_output_is_told_beside_a_closed_input(folder: Path, closed: str) -> None:
+    answered = command(folder, "status --data data", closed)
+    assert (answered.code, answered.err) == (4, f"linkmill: standard output{LOST}(Bad file descriptor)\n")
 
 
 LOCALES: Final = [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}]

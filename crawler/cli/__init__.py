@@ -7,9 +7,23 @@ Ctrl-C, a crawl by the second.
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run the command named on the command line."""
-    from crawler.cli.app import main as run  # here, because workers use the package's logs and have no commands
+    try:
+        # Here, because workers use the package's logs and have no commands.
+        from crawler.cli.streams import prepare_streams
 
-    run()
+        prepare_streams()
+        from crawler.cli.interrupts import Interrupts
+
+        with Interrupts() as interrupts, interrupts.kept():
+            from crawler.cli.app import main as run
+
+            run(interrupts)
+    except KeyboardInterrupt:  # while commands were loaded, or what was left to write
+        from crawler.cli.interrupts import tell_interrupted
+
+        sys.exit(tell_interrupted())

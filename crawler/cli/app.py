@@ -6,21 +6,17 @@ Rule: what only one command needs is imported by that command when it runs, so t
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from crawler.cli.configuring import configuring
 from crawler.cli.crawling import crawling
 from crawler.cli.fetching import fetching
+from crawler.cli.interrupts import INTERRUPTED, Interrupts, tell_interrupted
 from crawler.cli.questions import questions
-from crawler.cli.streams import STANDARD_OUTPUT, OutputLost, close_output, prepare_streams, tell
+from crawler.cli.streams import LOST, STANDARD_OUTPUT, OutputLost, close_output, tell
 from crawler.cli.usage import tell_usage
-
-LOST: Final = 4
-"""Exit code for a fault of the data directory or the machine."""
-INTERRUPTED: Final = 130
-"""Exit code of a command that Ctrl-C ended."""
 
 app = typer.Typer(
     name="linkmill",
@@ -49,10 +45,9 @@ def linkmill(
     """Crawl politely, write down every link with its evidence, and ask who links to whom."""
 
 
-def main() -> None:
+def main(interrupts: Interrupts) -> None:
     """Run the command named on the command line; exit with its code."""
-    prepare_streams()
-    code = _run()
+    code = _run(interrupts)
     try:
         close_output()
     except BrokenPipeError:
@@ -64,10 +59,13 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run() -> int:
+def _run(interrupts: Interrupts) -> int:
     """Run the command and return its exit code, its fault told."""
     try:
-        code = app(prog_name="linkmill", standalone_mode=False)
+        with interrupts.kept():
+            code = app(prog_name="linkmill", standalone_mode=False)
+    except KeyboardInterrupt:
+        return tell_interrupted()
     except SystemExit as ended:
         # Typer makes it 1 where the reader of our output has gone (`| head`), though nothing is wrong.
         code = 0 if isinstance(ended.__context__, BrokenPipeError) else ended.code
@@ -83,7 +81,7 @@ def _run() -> int:
             tell(line)
         return code
     if code == INTERRUPTED:
-        tell("interrupted; what was stored before is as it was")
+        return tell_interrupted()
     return code if isinstance(code, int) else 0
 
 

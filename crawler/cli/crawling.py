@@ -48,8 +48,9 @@ def crawl(
     import uvloop
 
     import config as settings_of
-    from crawler.cli.logs import open_log, request_log
+    from crawler.cli.logs import is_whole, open_log, request_log
     from crawler.cli.progress import progress_of
+    from crawler.cli.streams import LOST, STANDARD_ERROR, written_to
     from crawler.crew import crawl_of
     from crawler.fetch import check_versions
     from crawler.memory import collecting_seldom, keep_freed_memory
@@ -66,8 +67,12 @@ def crawl(
         except asyncio.CancelledError:
             raise typer.Exit(130) from None
         progress.tell_end(report)
+        whole = is_whole(log)
     if settings.log.format == "text" or settings.log.file is not None:
-        _tell(report, path)
+        with written_to(STANDARD_ERROR):
+            _tell(report, path)
+    if not whole:
+        raise typer.Exit(LOST)  # told when it was met
 
 
 def _tell_left_seeds(settings: Settings, seeds: Sequence[str], path: Path, log: Logger) -> None:

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 import orjson
 
 from config import ConfigError
 from crawler.cli.escapes import plain, plain_json
+from crawler.cli.streams import STANDARD_ERROR, OutputLost, tell
 from crawler.outcome import Failed, Fetched, Outcome, Redirected
 from crawler.url import without_userinfo
 
@@ -60,6 +61,37 @@ class _JsonLines(logging.Formatter):
         return plain_json(orjson.dumps(line, default=str).decode())
 
 
+class _Lines(logging.StreamHandler[TextIO]):
+    """Write lines to a stream. The first that is lost is told; whoever logs goes on."""
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        super().__init__(stream)
+        self._name = name
+        self.whole = True
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Tell that lines are lost; what is no fault of the file is a bug and shown."""
+        error = sys.exception()
+        if isinstance(error, OSError):
+            self._lose(error)
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close a file, with what is left written out."""
+        try:
+            if self.stream is not sys.stderr:
+                self.stream.close()
+        except OSError as error:
+            self._lose(error)
+        super().close()
+
+    def _lose(self, error: OSError) -> None:
+        if self.whole:
+            self.whole = False
+            tell(str(OutputLost(self._name, error.strerror or str(error))))
+
+
 @contextmanager
 def open_log(settings: LogSettings) -> Iterator[logging.Logger]:
     """Send Linkmill's log where the settings say, until the block ends. Raises ConfigError for a bad file."""
@@ -75,13 +107,18 @@ def open_log(settings: LogSettings) -> Iterator[logging.Logger]:
         handler.close()
 
 
-def _place(settings: LogSettings) -> logging.Handler:
+def _place(settings: LogSettings) -> _Lines:
     if settings.file is None:
-        return logging.StreamHandler(sys.stderr)
+        return _Lines(sys.stderr, STANDARD_ERROR)
     try:
-        return logging.FileHandler(settings.file, encoding="utf-8")
+        return _Lines(settings.file.open("a", encoding="utf-8"), f"log.file {settings.file}")
     except OSError as error:
         raise ConfigError([f"{settings.file}: log.file cannot be written: {error.strerror}"]) from error
+
+
+def is_whole(log: logging.Logger) -> bool:
+    """Tell whether every line was written so far."""
+    return all(each.whole for each in log.handlers if isinstance(each, _Lines))
 
 
 def request_log(log: logging.Logger) -> tuple[Watch, ...]:

@@ -13,6 +13,10 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 STANDARD_OUTPUT: Final = "standard output"
+STANDARD_ERROR: Final = "standard error"
+
+LOST: Final = 4
+"""Exit code for a fault of the data directory or the machine."""
 
 
 class OutputLost(Exception):
@@ -28,16 +32,28 @@ class OutputLost(Exception):
 
 
 def prepare_streams() -> None:
-    """Make standard output and error safe to write to: before anything is opened, once."""
+    """Make the standard streams safe to use: before anything is opened, once."""
+    _fill_descriptors()
     if sys.stdout is None:
-        # Its descriptor is free: the next file opened would get it. This one refuses what is written, as a closed one.
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+        sys.stdout = os.fdopen(1, "w")
     if sys.stderr is None:
-        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+        sys.stderr = os.fdopen(2, "w")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal keeps its encoding; files and pipes get UTF-8 whatever the locale says.
         encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def _fill_descriptors() -> None:
+    """Open something at each standard descriptor that is closed: the next files would get them, and libuv aborts then.
+
+    What stands for standard output refuses what is written, as a closed one does.
+    """
+    for number, mode in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)  # gets the lowest free number, which is this one
 
 
 @contextmanager
