@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from config.errors import Problem, shown
+from config.errors import Problem, quoted, shown
 from config.models import Override, Settings
 
 SECTIONS: Final[Mapping[str, frozenset[str]]] = {
@@ -58,7 +58,7 @@ def dotted(place: tuple[str | int, ...]) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{part}" if _BARE_KEY.fullmatch(part) else f'."{part}"'
+            text += f".{part}" if _BARE_KEY.fullmatch(part) else f".{quoted(part)}"
     return text.removeprefix(".")
 
 

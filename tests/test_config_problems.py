@@ -88,6 +88,22 @@ WRONG_VALUE: Final = {
     "contact with a bracket": ('[fetch]\ncontact = "a(@example.org"', 'fetch.contact: "a(@example.org" is', "neither"),
     "header of the fetcher": ('[fetch]\nheaders.HOST = "a"', 'fetch.headers.HOST: "HOST" may not be set', "the URL"),
     "header's name": ('[fetch]\nheaders."a b" = "a"', 'fetch.headers."a b": "a b" is not the name', "RFC 9110"),
+    "line break in a key": (
+        '[fetch]\nheaders."A\\nB" = "a"',
+        'fetch.headers."A\\nB": "A\\nB" is not the name',
+        "RFC 9110",
+    ),
+    "terminal's commands in a key": (
+        '[fetch]\nheaders."A\\u001b[31mB\\u009b" = "a"',
+        'fetch.headers."A\\u001b[31mB\\u009b": "A\\u001b[31mB\\u009b" is not',
+        "",
+    ),
+    "line break in an unknown key": ('[crawl]\n"a\\nb" = 1', 'crawl."a\\nb": is not a known key', "known are"),
+    "header twice": (
+        '[fetch]\nheaders = { X-A = "a", x-a = "b" }',
+        "fetch.headers: ",
+        'names one header twice, as "X-A" and "x-a"; leave one of them out',
+    ),
     "header's value": ('[fetch]\nheaders.X = "a\\nb"', 'fetch.headers.X: "a\\nb" is not the value', "in one line"),
     "expression": ('[scope]\ninclude = ["re:(a"]', 'scope.include[0]: "re:(a" is not', "RE2 can run: missing )"),
     "expression beyond RE2": ('[scope]\nexclude = ["re:(?=a)"]', "scope.exclude[0]:", "invalid perl operator"),
