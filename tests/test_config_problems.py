@@ -82,6 +82,7 @@ WRONG_VALUE: Final = {
     "seed's scheme": ('[crawl]\nseeds = ["ftp://a/"]', 'crawl.seeds[0]: "ftp://a/" is not a URL', "http or https"),
     "seed without host": ('[crawl]\nseeds = ["http:///a"]', 'crawl.seeds[0]: "http:///a" is not', "with a host"),
     "seed with a blank": ('[crawl]\nseeds = ["a b"]', 'crawl.seeds[0]: "a b" is not a URL', "https://example.org/"),
+    "path of nothing": ('[crawl]\ndata_dir = ""', 'crawl.data_dir: "" is empty', '"." for the folder of this file'),
     "pattern of hosts": ('[[politeness.overrides]]\nmatch = "a/b"', 'politeness.overrides[0].match: "a/b" is', "*."),
     "product": ('[fetch]\nproduct = "Mill/2"', 'fetch.product: "Mill/2" is not a product token', "RFC 9309"),
     "contact": ('[fetch]\ncontact = "me"', 'fetch.contact: "me" is neither a URL nor an e-mail', "https://"),

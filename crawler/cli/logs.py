@@ -5,7 +5,10 @@ Rule: what came from the web is escaped, so that no page can write to a terminal
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +23,8 @@ from crawler.outcome import Failed, Fetched, Outcome, Redirected
 from crawler.url import without_userinfo
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from config import LogSettings
     from crawler.jobs import RobotsFetch
     from crawler.outcome import Request
@@ -75,13 +80,35 @@ def open_log(settings: LogSettings) -> Iterator[logging.Logger]:
         handler.close()
 
 
+def check_log(settings: LogSettings) -> None:
+    """Raise ConfigError where `open_log` would; nothing is created."""
+    if settings.file is None:
+        return
+    with _writing(settings.file):
+        try:
+            place, is_folder = settings.file, stat.S_ISDIR(settings.file.stat().st_mode)
+        except FileNotFoundError:
+            place, is_folder = settings.file.parent, False
+            place.stat()
+        if is_folder:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not os.access(place, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 def _place(settings: LogSettings) -> logging.Handler:
     if settings.file is None:
         return logging.StreamHandler(sys.stderr)
-    try:
+    with _writing(settings.file):
         return logging.FileHandler(settings.file, encoding="utf-8")
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise ConfigError([f"{settings.file}: log.file cannot be written: {error.strerror}"]) from error
+        raise ConfigError([f"{file}: log.file cannot be written: {error.strerror}"]) from error
 
 
 def request_log(log: logging.Logger) -> tuple[Watch, ...]:
