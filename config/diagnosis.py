@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from config.errors import Problem, quoted, shown
 from config.models import Override, Settings
+from config.units import size_text
 
 SECTIONS: Final[Mapping[str, frozenset[str]]] = {
     name: frozenset(field.annotation.model_fields)
@@ -68,7 +69,10 @@ def _sentence(details: ErrorDetails, place: tuple[str | int, ...]) -> str:
     if details["type"] == "missing":
         return _WORDING["missing"]
     wording = _WORDING.get(details["type"], details["msg"])
-    return f"{shown(details['input'])} {wording.format_map(details.get('ctx', {}))}"
+    bounds = details.get("ctx", {})
+    if details["type"] == "greater_than_equal" and isinstance(details["input"], str):
+        bounds = {"ge": size_text(bounds["ge"])}  # a number written with its unit and with a least value is a size
+    return f"{shown(details['input'])} {wording.format_map(bounds)}"
 
 
 def _advice(place: tuple[str | int, ...]) -> str:

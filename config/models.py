@@ -258,7 +258,8 @@ class StorageSettings(Section):
     compression_level: Annotated[int, Field(ge=1, le=22)] = 3
     """Zstandard level of segments: higher ones win a few per cent and cost a multiple of the time."""
     index_memory: Annotated[Bytes, Field(ge=64 * 1024**2)] = 1024**3
-    """Memory of an index build; beyond it sorting spills to disk."""
+    """Memory of an index build; beyond it sorting spills to disk. Libraries and the start of the process take 100 to
+    200 MB more, which are not counted."""
     index_threads: AtLeastOne = 2
     """Threads of an index build; each needs its share of the memory."""
 

@@ -66,7 +66,9 @@ OUT_OF_BOUNDS: Final = {
     "below zero": ("[crawl]\nmax_pages = -1", "crawl.max_pages: -1 is too small", "0 or more"),
     "not above zero": ("[log]\nperiod = 0", "log.period: 0 is too small", "more than 0"),
     "too much": ("[fetch]\nconcurrency = 100_000", "fetch.concurrency: 100000 is too large", "10000 or less"),
-    "too little memory": ('[storage]\nindex_memory = "1 MiB"', 'storage.index_memory: "1 MiB" is too small', "or more"),
+    "too little memory": ('[storage]\nindex_memory = "1 MiB"', 'storage.index_memory: "1 MiB" is', "be 64 MiB or more"),
+    "too few bytes": ("[storage]\nindex_memory = 9", "storage.index_memory: 9 is too small", "be 67108864 or more"),
+    "too small a body": ('[fetch]\nmax_body_bytes = "1 B"', 'fetch.max_body_bytes: "1 B" is', "be 1 KiB or more"),
 }
 WRONG_VALUE: Final = {
     "duration": ('[politeness]\ndelay = "fast"', 'politeness.delay: "fast" is not a duration', '"1.5s"'),
