@@ -13,8 +13,9 @@ from typing import Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from config.errors import Problem, shown
+from config.errors import Problem, quoted, shown
 from config.models import Override, Settings
+from config.units import size_text
 
 SECTIONS: Final[Mapping[str, frozenset[str]]] = {
     name: frozenset(field.annotation.model_fields)
@@ -58,7 +59,7 @@ def dotted(place: tuple[str | int, ...]) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{part}" if _BARE_KEY.fullmatch(part) else f'."{part}"'
+            text += f".{part}" if _BARE_KEY.fullmatch(part) else f".{quoted(part)}"
     return text.removeprefix(".")
 
 
@@ -68,7 +69,10 @@ def _sentence(details: ErrorDetails, place: tuple[str | int, ...]) -> str:
     if details["type"] == "missing":
         return _WORDING["missing"]
     wording = _WORDING.get(details["type"], details["msg"])
-    return f"{shown(details['input'])} {wording.format_map(details.get('ctx', {}))}"
+    bounds = details.get("ctx", {})
+    if details["type"] == "greater_than_equal" and isinstance(details["input"], str):
+        bounds = {"ge": size_text(bounds["ge"])}  # a number written with its unit and with a least value is a size
+    return f"{shown(details['input'])} {wording.format_map(bounds)}"
 
 
 def _advice(place: tuple[str | int, ...]) -> str:

@@ -32,7 +32,13 @@ class Problem(NamedTuple):
     """Further keys it follows from: where one of them is wrong itself, this is not worth telling."""
 
 
-def shown(value: object) -> str:
-    """Return `value` about as TOML writes it, cut to a length that fits a line."""
+def quoted(value: object) -> str:
+    """Return `value` about as TOML writes it; what a terminal would obey or not show is written as escapes."""
     text = json.dumps(value, ensure_ascii=False, default=str)
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+
+
+def shown(value: object) -> str:
+    """Return the same, cut to a length that fits a line."""
+    text = quoted(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."

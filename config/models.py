@@ -6,6 +6,7 @@ Rule: sections are frozen, unknown keys are errors, and a value is checked here 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -20,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from config.errors import shown
 from config.units import Bytes, Seconds
 from config.urls import HostPattern, MappedHost, ScopeRule, SeedUrl, mapped_host, without_user
 from config.values import (
@@ -165,6 +167,21 @@ class PolitenessSettings(Section):
     """
 
 
+def _each_once(kind: str, normal: Callable[[str], str]) -> WrapValidator:
+    """Return the check of a table in which two names of one normal form would be one and the same `kind`."""
+
+    def check(given: object, read: ValidatorFunctionWrapHandler) -> object:
+        table = read(given)
+        spelled: dict[str, str] = {}
+        for name in given if isinstance(given, dict) else ():
+            first = spelled.setdefault(normal(name), name)
+            if first != name:
+                raise ValueError(f"names one {kind} twice, as {shown(first)} and {shown(name)}; leave one of them out")
+        return table
+
+    return WrapValidator(check)
+
+
 class FetchSettings(Section):
     """How pages are asked for, and what a response may cost."""
 
@@ -190,7 +207,7 @@ class FetchSettings(Section):
     """Further attempts after time-outs, resets and 5xx answers: most passing faults are over by then."""
     retry_wait: Seconds = 30.0
     """Wait before the first further attempt, doubled for each next one."""
-    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    headers: Annotated[dict[HeaderName, HeaderValue], _each_once("header", str.lower)] = Field(default_factory=dict)
     """Request headers to add, as Accept-Language; those that the fetcher owns are refused."""
 
     @property
@@ -213,24 +230,12 @@ class ExtractSettings(Section):
     """Keep up to 120 bytes of text before and after each link: doubles what a link takes on disk."""
 
 
-def _each_once(given: object, read: ValidatorFunctionWrapHandler) -> object:
-    """Read the static host map, in which two spellings of one host would be one name."""
-    hosts = read(given)
-    spelled: dict[str, str] = {}
-    for name in given if isinstance(given, dict) and len(hosts) < len(given) else ():
-        host = mapped_host(name)
-        if host in spelled:
-            raise ValueError(f'names one host twice, as "{spelled[host]}" and "{name}"; leave one of them out')
-        spelled[host] = name
-    return hosts
-
-
 class NetworkSettings(Section):
     """How names become addresses, and which addresses may be reached."""
 
     nameservers: Annotated[tuple[Endpoint, ...], Strict(False)] = ()
     """DNS servers as "ip" or "ip:port"; empty means the system's, a local caching one suits big crawls best."""
-    hosts: Annotated[dict[MappedHost, Endpoint], WrapValidator(_each_once)] = Field(default_factory=dict)
+    hosts: Annotated[dict[MappedHost, Endpoint], _each_once("host", mapped_host)] = Field(default_factory=dict)
     """Static map from a name or "*.suffix" to "ip" or "ip:port", before DNS: for tests and mirrors. "*.suffix" is every
     name below the suffix, but not the suffix itself.
     """
@@ -253,7 +258,8 @@ class StorageSettings(Section):
     compression_level: Annotated[int, Field(ge=1, le=22)] = 3
     """Zstandard level of segments: higher ones win a few per cent and cost a multiple of the time."""
     index_memory: Annotated[Bytes, Field(ge=64 * 1024**2)] = 1024**3
-    """Memory of an index build; beyond it sorting spills to disk."""
+    """Memory of an index build; beyond it sorting spills to disk. Libraries and the start of the process take 100 to
+    200 MB more, which are not counted."""
     index_threads: AtLeastOne = 2
     """Threads of an index build; each needs its share of the memory."""
 

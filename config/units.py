@@ -51,6 +51,12 @@ def size_bytes(value: object) -> int:
     return int(size)
 
 
+def size_text(size: int) -> str:
+    """Return a number of bytes in the largest binary unit that it is a multiple of: "64 MiB"."""
+    powers = [power for power in range(1, 5) if size and size % 1024**power == 0]
+    return f"{size // 1024 ** powers[-1]} {' KMGT'[powers[-1]]}iB" if powers else f"{size} bytes"
+
+
 def _amount(value: object, units: Mapping[str, Decimal] | Mapping[str, int]) -> Decimal | None:
     """Return the number in the base unit, None where `value` is not one; Decimal keeps "0.1 s" exact."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Strict, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Strict, ValidationInfo
 
 from config.urls import BLANK, is_web_url
 
@@ -141,6 +141,13 @@ def placed(path: Path, info: ValidationInfo) -> Path:
         raise ValueError("begins with the home folder of a user that does not exist") from error
 
 
+def not_empty(path: object) -> object:
+    """Return `path` unless it is empty, which would silently mean the folder of the file that names it."""
+    if path == "":
+        raise ValueError('is empty; write a path, "." for the folder of this file')
+    return path
+
+
 Endpoint = Annotated[str, AfterValidator(endpoint_text)]
 AddressBlock = Annotated[str, AfterValidator(network)]
 ProductToken = Annotated[str, AfterValidator(product_token)]
@@ -149,4 +156,4 @@ HeaderName = Annotated[str, AfterValidator(header_name)]
 HeaderValue = Annotated[str, AfterValidator(header_value)]
 ProxyUrl = Annotated[str, AfterValidator(proxy_url)]
 Label = Annotated[str, AfterValidator(label)]
-PlacedPath = Annotated[Path, Strict(False), AfterValidator(placed)]
+PlacedPath = Annotated[Path, Strict(False), BeforeValidator(not_empty), AfterValidator(placed)]

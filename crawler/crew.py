@@ -12,7 +12,7 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -339,6 +339,11 @@ class Crew(Crawl):
                 counters.update(snapshot.counters)
         return self._snapshot_of(counters, snapshots)
 
+    @property
+    def paused(self) -> str | None:
+        """Why some worker sends no request, as it told last."""
+        return _pause_of([post.snapshot for post in self._posts])
+
     def _snapshot_of(self, counters: Counter[str], snapshots: Sequence[Snapshot | None]) -> Snapshot:
         crawl, hosts = self._settings.crawl, Counter[str]()
         told = [snapshot for snapshot in snapshots if snapshot is not None]
@@ -357,8 +362,12 @@ class Crew(Crawl):
             max_pages=crawl.max_pages,
             max_time_s=crawl.max_time,
             max_bytes=crawl.max_bytes,
-            paused=next((snapshot.paused for snapshot in told if snapshot.paused), None),
+            paused=_pause_of(told),
         )
+
+
+def _pause_of(snapshots: Iterable[Snapshot | None]) -> str | None:
+    return next((snapshot.paused for snapshot in snapshots if snapshot is not None and snapshot.paused), None)
 
 
 async def _saved_by(post: Post, store: SharedStore, board: Board) -> Saved:

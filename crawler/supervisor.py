@@ -227,13 +227,16 @@ class Crawl:
             max_pages=crawl.max_pages,
             max_time_s=crawl.max_time,
             max_bytes=crawl.max_bytes,
-            paused=self._paused(parts),
+            paused=self.paused,
         )
 
-    def _paused(self, parts: Parts) -> str | None:
+    @property
+    def paused(self) -> str | None:
+        """Why no request goes out at this moment, for people; unlike a snapshot it costs nothing."""
         if self._worker is not None and self._worker.paused:
             return f"the disk of {self._settings.crawl.data_dir} has less free space than storage.min_free"
-        return "another process holds the database" if parts.store.locked else None
+        locked = self._parts is not None and self._parts.store.locked
+        return "another process holds the database" if locked else None
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ Rule: one crawl at a time holds the lock; readers need none, they trust the mani
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -76,6 +77,21 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in reversed(missing):
         sync_folder(path.parent)
+
+
+def check_place(directory: DataDirectory) -> None:
+    """Raise what would keep a crawl from making its directory or the files in it; nothing is created."""
+    wanted = directory.lock_file
+    with translated(directory.root):
+        for place in (directory.root, *directory.root.parents):
+            try:
+                place.stat()
+            except FileNotFoundError:
+                wanted = place
+            else:
+                break
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(wanted))
 
 
 def free_bytes(directory: DataDirectory) -> int:

@@ -365,6 +365,44 @@ def test_log_file_that_cannot_be_written_is_told(run: Run, tmp_path: Path, web: 
 
 
 @pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        pytest.param('[log]\nfile = "no/crawl.log"', 2, id="log in no folder"),
+        pytest.param('[log]\nfile = "."', 2, id="log is a folder"),
+        pytest.param('[log]\nfile = "web.toml/log"', 2, id="log below a file"),
+        pytest.param("", 4, id="data below a file"),
+    ],
+)
+def test_check_tells_of_places_what_the_crawl_would_tell(
+    run: Run, tmp_path: Path, web: Running, more: str, code: int
+) -> None:
+    config = write_config(web, tmp_path, more=more)
+    if not more:
+        text = (tmp_path / config).read_text("utf-8")
+        (tmp_path / config).write_text(text.replace('"data"', '"web.toml/deeper/data"'), "utf-8")
+    checked = run("config", "check", "--offline", config)
+    assert (checked.code, checked.out, checked.err.count("\n")) == (code, "", 1)
+    assert checked == run("crawl", config)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unwritable for root")
+def test_check_tells_of_a_folder_that_cannot_be_written_what_the_crawl_would_tell(
+    run: Run, tmp_path: Path, web: Running
+) -> None:
+    config = write_config(web, tmp_path)
+    tmp_path.chmod(0o500)
+    answers = run("config", "check", "--offline", config), run("crawl", config)
+    tmp_path.chmod(0o700)
+    assert (answers[0].code, answers[0]) == (4, answers[1])
+
+
+def test_check_creates_nothing(run: Run, tmp_path: Path, web: Running) -> None:
+    config = write_config(web, tmp_path, more='[log]\nfile = "crawl.log"')
+    assert run("config", "check", "--offline", config).code == 0
+    assert [path.name for path in tmp_path.iterdir()] == [config]
+
+
+@pytest.mark.parametrize(
     "arguments",
     [("config", "schema"), ("fetch", "{seed}", "-c", "web.toml"), ("--help",)],
     ids=["schema", "fetch", "help"],

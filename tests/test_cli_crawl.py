@@ -222,6 +222,23 @@ def test_log_is_one_line_of_text_a_period(tmp_path: Path, web: Running, started:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+def test_pause_for_free_space_is_told_at_once_by_status_and_at_the_end(
+    run: Run, tmp_path: Path, web: Running, started: list[Started], workers: int
+) -> None:
+    config = write_config(web, tmp_path, workers=workers)
+    text = (tmp_path / config).read_text("utf-8")
+    (tmp_path / config).write_text(text.replace("[storage]", '[storage]\nmin_free = "1000000 TiB"'), "utf-8")
+    process = start(tmp_path, "crawl", config)
+    started.append(process)
+    wait_for(process, "warning paused reason=.*less free space than storage.min_free")
+    assert "running, but paused while the disk has less free space than storage.min_free" in run("status", config).out
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert "\npaused: some of the time, or all, the disk had less free space than storage.min_free\n" in err
+    assert "waited_for_space=True" in err
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 def test_log_as_json_has_one_object_a_period_for_the_whole_crawl(
     tmp_path: Path, web: Running, started: list[Started], workers: int
 ) -> None:

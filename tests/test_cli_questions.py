@@ -377,7 +377,24 @@ async def test_whatever_is_stored_as_a_target_can_be_asked_about(tmp_path: Path,
 
 @pytest.mark.parametrize(
     "text",
-    ["", "mailto://x", "http://", "a b", "://", "mailto:x@y", "x@y", "tel:123x", "..", "*", "*.example", "a..b", "."],
+    [
+        "",
+        "mailto://x",
+        "http://",
+        "a b",
+        "://",
+        "mailto:x@y",
+        "x@y",
+        "tel:123x",
+        "tel:123",
+        "javascript:1",
+        "JavaScript:0/a",
+        "..",
+        "*",
+        "*.example",
+        "a..b",
+        ".",
+    ],
 )
 def test_other_text_is_no_target(text: str) -> None:
     with pytest.raises(TargetUnclear):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from storage.asking import Mode, Target
@@ -124,6 +125,22 @@ def test_damaged_links_are_no_answer(data_dir: Path, table: str) -> None:
         assert links_of(data_dir) in (None, right), at
     file.write_bytes(whole[:-1])
     assert links_of(data_dir) is None
+
+
+@pytest.mark.parametrize("table", ["backlinks", "targets"])
+def test_damaged_page_is_told_by_its_file(data_dir: Path, table: str) -> None:
+    (file,) = (data_dir / "index").glob(f"generation=*/*/{table}/part-*.parquet")
+    content, metadata = bytearray(file.read_bytes()), pq.read_metadata(file)
+    for at in range(metadata.num_columns):
+        chunk = metadata.row_group(0).column(at)
+        content[chunk.data_page_offset + chunk.total_compressed_size - 1 - _dictionary_bytes(chunk)] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(IndexDamaged, match=rf"layer=000/{table}/part-\w+\.parquet: "), Index.open(data_dir) as opened:
+        opened.backlinks(Target(Mode.DOMAIN, "b.example", "example.b"))
+
+
+def _dictionary_bytes(chunk: pq.ColumnChunkMetaData) -> int:
+    return chunk.data_page_offset - chunk.dictionary_page_offset if chunk.dictionary_page_offset else 0
 
 
 def answers_of(data_dir: Path) -> list[Any] | None:

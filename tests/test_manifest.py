@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,15 @@ def test_segments_are_listed_in_order_of_commit(data_dir: Path) -> None:
         assert manifest.last_segment() == second.id
     assert (first.kind, first.run, first.min_fetch, first.max_fetch, first.committed_at) == ("pages", 1, 1, 1, NOW)
     assert (data_dir / first.path).stat().st_size == first.size_bytes
+
+
+def test_statement_of_the_readme_lists_the_segments(data_dir: Path) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    statement = re.search(r'crawl\.db "(SELECT .*)"', readme)
+    assert statement is not None
+    with closing(sqlite3.connect(data_dir / "crawl.db")) as database, Manifest.open(data_dir) as manifest:
+        listed = [path for (path,) in database.execute(statement[1])]
+        assert listed == [segment.path for segment in manifest.segments("links")]
 
 
 def test_generation_is_seen_once_it_is_published(data_dir: Path) -> None:

@@ -246,6 +246,22 @@ def test_pause_is_told_with_its_reason() -> None:
     assert line_fields(paused, Rates(1))["paused"] == "the disk is nearly full"
 
 
+async def test_pause_is_logged_when_it_begins_and_when_it_ends(
+    tmp_path: Path, lines: tuple[logging.Logger, Lines], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, handler = lines
+    monkeypatch.setattr(display, "REFRESH_S", 0.001)
+    crawl = crawl_at(tmp_path, [START], monkeypatch)
+    async with Progress(log, 3600.0, live=False).showing(crawl):
+        with monkeypatch.context() as pause:
+            pause.setattr(Crawl, "paused", "the disk is nearly full")
+            paused = await asyncio.wait_for(handler.records.get(), 10.0)
+        gone_on = await asyncio.wait_for(handler.records.get(), 10.0)
+    assert (paused.getMessage(), paused.__dict__["fields"]) == ("paused", {"reason": "the disk is nearly full"})
+    assert gone_on.getMessage() == "going on"
+    assert handler.records.empty()
+
+
 async def test_error_of_the_crawl_passes_through_the_display(
     tmp_path: Path, lines: tuple[logging.Logger, Lines], monkeypatch: pytest.MonkeyPatch
 ) -> None:

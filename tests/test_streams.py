@@ -20,7 +20,7 @@ from tests.commands import Answered
 from tests.index_web import LIMITS, Web, link, name_hosts
 from tests.store_rows import NOW
 
-LOST: Final = ": The output could not be written whole; free some space, or write it elsewhere. "
+LOST: Final = ": The output could not be written whole; see where it goes, and whether there is space left. "
 ANCHOR: Final = "Bücher über Brücken"
 FULL_BYTES: Final = 48 << 10
 """What a file may hold in these tests: answers are larger, what SQLite writes beside the database to read it is not."""

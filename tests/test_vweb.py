@@ -7,6 +7,8 @@ The server has its own tests beside this file.
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -357,3 +359,13 @@ def test_hosts_are_dealt_out_to_several_addresses() -> None:
     assert host_map(SPEC, ["127.0.0.1"], 80) == {"*.test": "127.0.0.1:80"}
     several = host_map(SPEC, ["127.0.0.1", "127.0.0.2"], 80)
     assert Counter(several.values()) == {"127.0.0.1:80": 10, "127.0.0.2:80": 10}
+
+
+def test_reader_of_the_seeds_may_go_away() -> None:
+    # More than a pipe holds, so that it is still being written when the reader has gone.
+    command = [sys.executable, "-m", "bench.vweb", "--print-seeds", "--hosts", "5000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline().endswith("\n")
+        process.stdout.close()
+        assert process.stderr.read() == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,8 @@ def main() -> None:
     spec, addresses = _spec(arguments), arguments.addresses.split(",")
     if spec.tls != bool(arguments.certificate):
         parser.error("a web of https URLs needs a --certificate, and no other takes one")
+    if arguments.print_seeds or arguments.print_hosts:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has enough ends it, as any other filter
     if arguments.print_seeds:
         print("\n".join(Web(spec).seeds()))
     elif arguments.print_hosts:

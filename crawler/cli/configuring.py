@@ -54,17 +54,22 @@ def check(
     """Check a config file and try its seeds.
 
     What the crawl would follow and when it would stop is told. Seeds are resolved and their robots.txt is read; what
-    the crawl would do with each is told. Exit code 2 when the file cannot be used or no seed may be crawled.
+    the crawl would do with each is told. Exit code 2 when the file cannot be used or no seed may be crawled, 4 when the
+    data directory cannot be made; nothing is written.
     """
     import asyncio
 
     import config as settings_of
     from crawler.cli.checking import check_crawl
     from crawler.cli.escapes import plain
+    from crawler.cli.logs import check_log
     from crawler.cli.reach import reach
     from crawler.cli.wording import many
+    from storage.directory import DataDirectory, check_place
 
     settings, seeds = settings_of.load_crawl(path)
+    check_log(settings.log)
+    check_place(DataDirectory(settings.crawl.data_dir))
     typer.echo(f"{path}: valid, {many(len(seeds), 'seed')}, data in {settings.crawl.data_dir}")
     for name, text in reach(settings, seeds):
         typer.echo(plain(f"  {name:<12}{text}"))

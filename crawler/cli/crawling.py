@@ -31,6 +31,7 @@ GOES_ON: Final = "`linkmill crawl {path}` goes on; `linkmill index {path}` works
 
 TRAPS_SHOWN: Final = 5
 """Places of endless sites that `status` names."""
+NO_SPACE: Final = "but paused while the disk has less free space than storage.min_free"
 CUT_SHORT: Final = "ended without a last word; `linkmill crawl` goes on"
 
 
@@ -116,7 +117,7 @@ async def _crawl(crawl: Crawl, fresh: bool, progress: Progress) -> Report:
 
 def _tell(report: Report, path: Path) -> None:
     """Say on standard error how the crawl ended and what to do next."""
-    from crawler.cli.progress import answers_of, by_class, duration, size
+    from crawler.cli.progress import answers_of, by_class, duration, size, waited_for_space
     from crawler.cli.wording import many
 
     snapshot = report.snapshot
@@ -131,6 +132,8 @@ def _tell(report: Report, path: Path) -> None:
     lines.append(f"answers: {answers_of(snapshot.counters)}")
     faults = {name: by_class(snapshot.counters, f"{name}.") for name in ("failed", "denied")}
     lines += [f"{name}: {found}" for name, found in faults.items() if found != "none"]
+    if waited_for_space(snapshot.counters):
+        lines.append("paused: some of the time, or all, the disk had less free space than storage.min_free")
     lines.append(NEXT.get(report.reason, GOES_ON).format(path=path))
     for line in lines:
         typer.echo(line, err=True)
@@ -151,24 +154,29 @@ def status(
         raise typer.BadParameter("name a config file or --data DIR, one of the two", param_hint="CONFIG")
     import config as settings_of
     from crawler.cli.escapes import plain
+    from storage.directory import DataDirectory, free_bytes
     from storage.errors import DataCorrupt
     from storage.status import read_status
 
-    data_dir = data if path is None else settings_of.load(path).crawl.data_dir
+    settings = None if path is None else settings_of.load(path)
+    data_dir = data if settings is None else settings.crawl.data_dir
     assert data_dir is not None
     found = read_status(data_dir)
-    for name, value in _status_lines(found):
+    min_free = 0 if settings is None else settings.storage.min_free
+    is_paused = found.held and free_bytes(DataDirectory(data_dir)) < min_free
+    for name, value in _status_lines(found, is_paused):
         typer.echo(plain(f"{name:<14}{value}"))
     if not found.totals.conserved:
         raise DataCorrupt(data_dir, f"the states of the URLs do not add up: {found.totals}")
 
 
-def _status_lines(found: Status) -> list[tuple[str, str]]:
+def _status_lines(found: Status, is_paused: bool) -> list[tuple[str, str]]:
     from crawler.cli.progress import answers_of, by_class, size
     from crawler.cli.wording import many
 
     totals, counters = found.totals, dict(found.counters)
-    state = found.stop_reason or ("running" if found.held else CUT_SHORT)
+    running = f"running, {NO_SPACE}" if is_paused else "running"
+    state = found.stop_reason or (running if found.held else CUT_SHORT)
     stored_bytes = found.pages.size_bytes + found.links.size_bytes
     again = found.starts - 1
     resumed = f", resumed {many(again, 'time')}" if again else ""

@@ -5,7 +5,10 @@ Rule: what came from the web is escaped, so that no page can write to a terminal
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +24,8 @@ from crawler.outcome import Failed, Fetched, Outcome, Redirected
 from crawler.url import without_userinfo
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from config import LogSettings
     from crawler.jobs import RobotsFetch
     from crawler.outcome import Request
@@ -107,13 +112,35 @@ def open_log(settings: LogSettings) -> Iterator[logging.Logger]:
         handler.close()
 
 
+def check_log(settings: LogSettings) -> None:
+    """Raise ConfigError where `open_log` would; nothing is created."""
+    if settings.file is None:
+        return
+    with _writing(settings.file):
+        try:
+            place, is_folder = settings.file, stat.S_ISDIR(settings.file.stat().st_mode)
+        except FileNotFoundError:
+            place, is_folder = settings.file.parent, False
+            place.stat()
+        if is_folder:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not os.access(place, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 def _place(settings: LogSettings) -> _Lines:
     if settings.file is None:
         return _Lines(sys.stderr, STANDARD_ERROR)
-    try:
+    with _writing(settings.file):
         return _Lines(settings.file.open("a", encoding="utf-8"), f"log.file {settings.file}")
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise ConfigError([f"{settings.file}: log.file cannot be written: {error.strerror}"]) from error
+        raise ConfigError([f"{file}: log.file cannot be written: {error.strerror}"]) from error
 
 
 def is_whole(log: logging.Logger) -> bool:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -112,6 +112,11 @@ def answers_of(counters: dict[str, int]) -> str:
     return by_class(counters, "status.", between=": ")
 
 
+def waited_for_space(counters: Mapping[str, int]) -> bool:
+    """Tell whether a run ever paused for the free space of its disk."""
+    return counters.get("pauses.disk_space", 0) > 0
+
+
 def live_table(snapshot: Snapshot, rates: Rates, stopping: bool = False) -> Table:
     """Return the live display of a snapshot."""
     pages_s, links_s, bytes_s = rates.add(snapshot)
@@ -148,8 +153,10 @@ def line_fields(snapshot: Snapshot, rates: Rates) -> dict[str, object]:
         for kind in ("status", "failed", "denied")
     )
     paused = {} if snapshot.paused is None else {"paused": snapshot.paused}
+    waited = {"waited_for_space": True} if waited_for_space(snapshot.counters) else {}
     return {
         **paused,
+        **waited,
         "pages": snapshot.pages,
         "pages_per_s": round(pages_s, 1),
         "attempts": snapshot.attempts,
@@ -179,7 +186,7 @@ class Progress:
     async def showing(self, crawl: Crawl) -> AsyncIterator[None]:
         """Show `crawl` until the block ends."""
         if not self._live:
-            async with _repeating(crawl, self._period_s, Rates(2), self._write):
+            async with _repeating(crawl, self._period_s, Rates(2), self._write), _ended_with(self._tell_pauses(crawl)):
                 yield
             return
         with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
@@ -203,6 +210,18 @@ class Progress:
             fields = {name: value for name, value in last.items() if name not in OF_THE_MOMENT}
             self._log.info("ended", extra={"fields": {"run": report.run, "reason": report.reason, **fields}})
 
+    async def _tell_pauses(self, crawl: Crawl) -> None:
+        """Log at once when a pause begins and when it ends, whenever the next progress line is due."""
+        told = None
+        while True:
+            await asyncio.sleep(REFRESH_S)
+            found = crawl.paused
+            if found is not None and found != told:
+                self._log.warning("paused", extra={"fields": {"reason": found}})
+            elif found is None and told is not None:
+                self._log.info("going on")
+            told = found
+
     def _write(self, snapshot: Snapshot, rates: Rates) -> None:
         self._log.info("progress", extra={"fields": line_fields(snapshot, rates)})
 
@@ -224,7 +243,14 @@ async def _repeating(
             else:
                 show(snapshot, rates)
 
-    task = asyncio.ensure_future(repeat())
+    async with _ended_with(repeat()):
+        yield
+
+
+@asynccontextmanager
+async def _ended_with(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run `work` beside the block until that ends."""
+    task = asyncio.ensure_future(work)
     try:
         yield
     finally:

@@ -20,7 +20,7 @@ LOST: Final = 4
 
 
 class OutputLost(Exception):
-    """The output could not be written whole; free some space, or write it elsewhere."""
+    """The output could not be written whole; see where it goes, and whether there is space left."""
 
     def __init__(self, where: str, detail: str) -> None:
         super().__init__(where, detail)

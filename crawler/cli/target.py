@@ -20,8 +20,11 @@ _HOST: Final = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]+\.?|\[[0-9a-f:.]+\]").f
 """The URL Standard lets a host have empty labels and signs like `*`, which no name of the web has. Pages link there all
 the same, so a URL that is spelled out may have such a host; a text without a scheme is taken for something else."""
 
-_ELSEWHERE: Final = re.compile(r"[^/?#]*@|[a-zA-Z][a-zA-Z0-9+.-]*:(?![0-9]+(?:[/?#]|\Z))").match
-"""An e-mail address, or another scheme than http(s); what follows a host is a port."""
+_ELSEWHERE: Final = re.compile(
+    r"[^/?#]*@|[a-z][a-z0-9+.-]*:(?![0-9]+(?:[/?#]|\Z))|(?:callto|fax|javascript|mailto|sms|tel):", re.IGNORECASE
+).match
+"""An e-mail address, or another scheme than http(s). A number after the colon is a port, but for schemes that links
+have and that a number may follow."""
 
 _PORT: Final = re.compile(r"(?:https?://)?[^/?#]*:[0-9]+(?:[/?#].*)?").fullmatch
 

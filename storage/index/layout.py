@@ -117,6 +117,21 @@ def parts(generation: Path, table: str) -> list[Path]:
     return sorted((generation / table).glob("part-*.parquet"))
 
 
+class TableFile(pq.ParquetFile):
+    """A file of a table that is being read: its pages are checked, and an error names it."""
+
+    def __init__(self, path: Path, metadata: pq.FileMetaData | None = None, texts: list[str] | None = None) -> None:
+        super().__init__(path, metadata=metadata, read_dictionary=texts, page_checksum_verification=True)
+        self._name = "/".join(path.parts[-3:])  # layer, table, part
+
+    def group(self, number: int, columns: list[str] | None = None) -> pa.Table:
+        """Return a row group, or some of its columns; raises what Arrow raises, with the file's name before it."""
+        try:
+            return self.read_row_group(number, columns, use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise type(error)(f"{self._name}: {error}") from error
+
+
 class Part:
     """A file of a table that is being written, some rows at a time."""
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from storage.index.layout import column, parts
+from storage.index.layout import TableFile, column, parts
 
 Value = TypeVar("Value", str, int)
 Ranges: TypeAlias = Mapping[str, tuple[Value, Value]]
@@ -41,7 +41,7 @@ class RollUp(Generic[Value]):
 
     def __init__(self, layer: Path, table: str, by: tuple[str, ...]) -> None:
         self._by = by
-        self._files = [pq.ParquetFile(file, page_checksum_verification=True) for file in parts(layer, table)]
+        self._files = [TableFile(file) for file in parts(layer, table)]
         if not self._files:
             raise FileNotFoundError(2, "No such file or directory", str(layer / table))
         self._groups: list[Group[Value]] = [
@@ -70,7 +70,7 @@ class RollUp(Generic[Value]):
         needed = list(dict.fromkeys([*columns, *ranges]))
         for group in self._groups:
             if group.meets(ranges):
-                table = self._files[group.file].read_row_group(group.number, needed, use_threads=False)
+                table = self._files[group.file].group(group.number, needed)
                 table = _within(table, ranges)
                 if table.num_rows:
                     yield table.select(columns)

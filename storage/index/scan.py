@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.index.facts import STATES, states_of
-from storage.index.layout import LINKS, TEXT, TRAITS, Rows, column, parts, unpacked
+from storage.index.layout import LINKS, TEXT, TRAITS, Rows, TableFile, column, parts, unpacked
 from storage.index.numbers import Bools
 
 SCOPES: Final = ("same host", "same domain", "external")
@@ -133,7 +133,7 @@ class LinkTable:
         """Return those of the columns that the group's file has."""
         file = self._files[group.part]
         present = [name for name in file.schema_arrow.names if name in names]
-        return file.read_row_group(group.number, present, use_threads=False)
+        return file.group(group.number, present)
 
     def _rows(self, group: Group, judged: pa.Table, wanted: Wanted, after: int) -> Rows:
         """Return the wanted rows of a group."""
@@ -161,7 +161,7 @@ class LinkTable:
         """Return some rows of a group, of which the columns that were judged are known."""
         file = self._files[group.part]
         names = [name for name in file.schema_arrow.names if name not in judged.column_names]
-        others = file.read_row_group(group.number, names, use_threads=False)
+        others = file.group(group.number, names)
         columns = {name: table.column(name) for table in (judged, others) for name in table.column_names}
         table = pa.table(columns).take(column(rows))
         return table.append_column("position", column(rows + (group.part << PART_BITS) + group.start))
@@ -171,7 +171,7 @@ class TargetTable:
     """The targets of one layer, open for look-ups by number."""
 
     def __init__(self, layer: Path) -> None:
-        self._files = [pq.ParquetFile(file, page_checksum_verification=True) for file in parts(layer, "targets")]
+        self._files = [TableFile(file) for file in parts(layer, "targets")]
         self._groups = [group for number, file in enumerate(self._files) for group in groups_of(number, file, "id")]
         self._firsts = np.array([group.first for group in self._groups], np.int64)
 
@@ -182,7 +182,7 @@ class TargetTable:
         found = [TARGET_COLUMNS.empty_table()]
         for at in np.unique(group_of):
             group = self._groups[at]
-            rows = self._files[group.part].read_row_group(group.number, TARGET_COLUMNS.names, use_threads=False)
+            rows = self._files[group.part].group(group.number, TARGET_COLUMNS.names)
             found.append(rows.take(column(wanted[group_of == at] - group.first)))
         return pa.concat_tables(found, promote_options="permissive").combine_chunks().take(column(back))
 
@@ -194,11 +194,11 @@ def _among(values: Sequence[int], trait: str) -> Bools:
     return found
 
 
-def _opened(file: Path) -> pq.ParquetFile:
+def _opened(file: Path) -> TableFile:
     metadata = pq.read_metadata(file)
     present = set(metadata.schema.names)
     texts = [name for name in TEXTS if name in present]
-    return pq.ParquetFile(file, metadata=metadata, read_dictionary=texts, page_checksum_verification=True)
+    return TableFile(file, metadata, texts)
 
 
 def groups_of(part: int, file: pq.ParquetFile, by: str) -> Iterator[Group]:

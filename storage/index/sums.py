@@ -14,10 +14,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from storage.index.facts import APART, LOST, ROLE_NAMES, STATES, UNKNOWN, Codes, Facts
-from storage.index.layout import MOMENT, Rows, column, looked_up, parts
+from storage.index.layout import MOMENT, Rows, TableFile, column, looked_up, parts
 from storage.index.numbers import Bools, Ints, Moments, Readings
 from storage.index.ordering import keyed, sort, starts_of, summed
 from storage.index.scan import groups_of
@@ -150,7 +149,7 @@ class SumTable:
 
     def __init__(self, layer: Path, covered: Bools | None) -> None:
         self._covered = covered
-        self._files = [pq.ParquetFile(file, page_checksum_verification=True) for file in parts(layer, TABLE)]
+        self._files = [TableFile(file) for file in parts(layer, TABLE)]
         self._groups = [group for at, file in enumerate(self._files) for group in groups_of(at, file, "target")]
         self._firsts = np.array([group.first for group in self._groups], np.int64)
         self._lasts = np.array([group.last for group in self._groups], np.int64)
@@ -161,7 +160,7 @@ class SumTable:
         """Yield the sums of the hosts whose targets lie within bounds; sources get the numbers of the generation."""
         start, end = int(np.searchsorted(self._lasts, first)), int(np.searchsorted(self._firsts, last, side="right"))
         for group in self._groups[start:end]:
-            table = self._files[group.part].read_row_group(group.number, use_threads=False)
+            table = self._files[group.part].group(group.number)
             target, source = table.column("target").to_numpy(), table.column("source").to_numpy()
             chosen = (target >= first) & (target <= last)
             for low, high in gaps:
