@@ -272,7 +272,7 @@ def test_crawl_goes_on_without_its_log_and_says_so_once(run: Run, tmp_path: Path
     code, out, err = run("crawl", config)
     lost, ended, *_ = err.splitlines()
     assert (code, out, err.count("linkmill: ")) == (4, "", 1)
-    assert lost.startswith("linkmill: log.file /dev/full: The output could not be written whole; free some space, ")
+    assert lost.startswith("linkmill: log.file /dev/full: The output could not be written whole; see where")
     assert ended.startswith("run 1: exhausted after ")
     assert read_status(tmp_path / "data").stop_reason == "exhausted"
 
