@@ -176,6 +176,7 @@ def write_columns(out: Path, table: str) -> None:
 
 
 def _as_stored(field: pa.Field[Any]) -> pa.Field[Any]:
+    """Return a column of links or of a roll-up of them; of pages most columns may be null."""
     return field.with_nullable(field.name in OPTIONAL | MOMENTS)
 
 
